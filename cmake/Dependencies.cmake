@@ -1,0 +1,23 @@
+# Debian packages the project builds on (the list for apt is in ./dev). Linked statically where the
+# package has an archive, so that the tools start in a millisecond and need nothing at run time.
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+find_library(LIB_PROTOBUF NAMES libprotobuf.a protobuf REQUIRED)
+find_library(LIB_PROGRAM_OPTIONS NAMES libboost_program_options.a boost_program_options REQUIRED)
+find_library(LIB_ELF NAMES elf REQUIRED)
+find_path(TL_EXPECTED_INCLUDE tl/expected.hpp REQUIRED)
+
+add_library(cryostat_deps INTERFACE)
+# fmt and xxHash are used header-only.
+target_compile_definitions(cryostat_deps INTERFACE FMT_HEADER_ONLY=1 XXH_INLINE_ALL=1 _GNU_SOURCE=1)
+target_include_directories(cryostat_deps INTERFACE ${CMAKE_SOURCE_DIR} ${TL_EXPECTED_INCLUDE})
+target_compile_options(cryostat_deps INTERFACE -Wall -Wextra -Wno-missing-field-initializers -fno-omit-frame-pointer)
+target_link_libraries(cryostat_deps INTERFACE Threads::Threads)
+if(CRYOSTAT_SANITIZE)
+  target_compile_options(cryostat_deps INTERFACE -fsanitize=address,undefined)
+  target_link_options(cryostat_deps INTERFACE -fsanitize=address,undefined)
+else()
+  target_link_options(cryostat_deps INTERFACE -static-libgcc -static-libstdc++)
+endif()
