@@ -1,0 +1,38 @@
+// What a dump is asked to do.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "engine/base/ids.h"
+
+namespace cryostat::dump {
+
+// What becomes of the target once its checkpoint is complete.
+enum class After : uint8_t {
+  kKill,          // the default: the process lives on only in the checkpoint
+  kLeaveRunning,  // -R
+  kLeaveStopped,  // -s: left in a group stop, SIGCONT resumes it
+};
+
+// Who moves the pages into pages.img.
+enum class Transfer : uint8_t {
+  kAuto,      // the parasite where it can, vm-readv elsewhere
+  kParasite,  // the target writes its own pages
+  kVmReadv,   // the engine reads them with process_vm_readv(2) and writes them
+};
+
+struct Options {
+  std::string images_dir = ".";  // created 0700 when missing
+  std::string work_dir;          // logs and statistics; empty: the images dir
+  HostPid pid;                   // the task to dump
+  After after = After::kKill;
+  Transfer transfer = Transfer::kAuto;
+  bool dry_run = false;    // collect and report refusals; no image, no change
+  bool shell_job = false;  // the task may belong to an outside session and use its terminal
+  uint64_t ghost_limit_bytes = 1u << 20;  // largest deleted-but-open file saved in the image
+  std::chrono::nanoseconds timeout = std::chrono::seconds(10);  // to reach the freeze
+};
+
+}  // namespace cryostat::dump
