@@ -1,0 +1,35 @@
+// mm.img, loaded.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "proto/mm.pb.h"
+
+namespace cryostat::image {
+
+class CheckpointReader;
+
+struct AddressSpaceImage {
+  pb::AddressSpace space;
+  std::vector<pb::Vma> vmas;  // ascending, not overlapping
+};
+
+struct MmImage {
+  std::vector<AddressSpaceImage> spaces;
+  std::vector<pb::MappedFile> files;       // id n is element n-1
+  std::vector<pb::SharedMemory> shared;    // id n is element n-1
+
+  // nullptr when there is none.
+  const AddressSpaceImage* space(uint32_t id) const;
+  // Ids are valid (checked by load_mm) when they come from a Vma of this image.
+  const pb::MappedFile& file(uint32_t id) const { return files[id - 1]; }
+  const pb::SharedMemory* shared_memory(uint32_t id) const;
+};
+
+// Checked: VMA counts, alignment, order and overlap, user address range, file and shared memory ids.
+// Errors: kImages.
+Result<MmImage> load_mm(const CheckpointReader& reader);
+
+}  // namespace cryostat::image

@@ -1,0 +1,63 @@
+// Page data of a checkpoint being written: pages.img and page-sums.img, growing at the end.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "engine/base/unique_fd.h"
+#include "engine/image/page_sum.h"
+
+namespace cryostat::image {
+
+class FileHash;
+
+// Page data may be written by others (the parasite) straight into pages_fd(), at
+// next_index() × 4096; add_sums() then tells what lies there. Pages must end up without gaps.
+class PageStoreWriter {
+ public:
+  PageStoreWriter(UniqueFd pages, UniqueFd sums, std::string directory);
+  PageStoreWriter(PageStoreWriter&&) noexcept;
+  PageStoreWriter& operator=(PageStoreWriter&&) noexcept;
+  ~PageStoreWriter();
+
+  // Open for reading and writing, close-on-exec; owned by this object.
+  int pages_fd() const { return pages_.get(); }
+  // Index of the next page to be added; its byte offset in pages.img is index × 4096.
+  uint64_t next_index() const { return page_count_; }
+  uint64_t next_offset_bytes() const;
+
+  // Declares sums.size() pages, already written to pages_fd() at next_offset_bytes(), and moves
+  // next_index() past them. Returns the index of the first one.
+  Result<uint64_t> add_sums(std::span<const PageSum> sums);
+
+  // Writes whole pages (size a multiple of 4096) at the end and adds their sums. Returns the index of
+  // the first one.
+  Result<uint64_t> append_pages(std::span<const uint8_t> pages);
+
+  // An error of a write to pages.img made by someone else, with path and hint; `bytes_left` is what
+  // was still to be written.
+  Error pages_write_error(int errno_value, uint64_t bytes_left) const;
+
+  // Flushes the sums. Called by CheckpointWriter::commit().
+  Result<void> flush();
+  int sums_fd() const { return sums_.get(); }
+  uint64_t sums_size_bytes() const { return sums_size_bytes_; }
+  uint64_t sums_xxh3() const;
+
+ private:
+  Result<void> put_sums_bytes(const void* bytes, size_t size);
+
+  UniqueFd pages_;
+  UniqueFd sums_;
+  std::string directory_;
+  std::vector<uint8_t> buffer_;
+  std::unique_ptr<FileHash> hash_;
+  uint64_t page_count_ = 0;
+  uint64_t sums_size_bytes_ = 0;
+};
+
+}  // namespace cryostat::image
