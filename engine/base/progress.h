@@ -52,7 +52,7 @@ class TerminalProgress final : public Progress {
   std::string verb_;
   bool terminal_;
   std::atomic<uint64_t> start_ns_{0};
-  std::atomic<uint64_t> next_ns_{0};
+  std::atomic<uint64_t> next_ns_{UINT64_MAX};
   std::atomic<bool> shown_{false};
 };
 

@@ -3,7 +3,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
+
+#include "engine/base/error.h"
+#include "engine/base/ids.h"
 
 namespace cryostat::restore {
 
@@ -22,10 +26,12 @@ struct Options {
   bool leave_stopped = false;   // released into a group stop, SIGCONT resumes it
   bool dry_run = false;         // verify and plan, create nothing
   bool shell_job = false;       // the root joins the session and terminal of cr-restore
-  std::string pidfile;          // the root's pid is written here (in work_dir if relative); may be empty
   uint32_t restore_threads = 0;  // readers that fill memory; 0: as many as are useful
   VdsoMode vdso = VdsoMode::kAuto;
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);
+  // Called once, when everything is rebuilt and before the first instruction of the root runs: the
+  // tool writes its pidfile and hands the terminal over here. An error fails the restore. May be empty.
+  std::function<Result<void>(HostPid root)> before_release;
 };
 
 }  // namespace cryostat::restore
