@@ -1,0 +1,61 @@
+// Dump half of the descriptor room: a task's descriptor table, read from outside.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "engine/base/error.h"
+
+namespace cryostat {
+class Refusals;
+class SharedMemoryTable;
+class TaskHandle;
+}  // namespace cryostat
+namespace cryostat::image {
+class CheckpointWriter;
+}
+namespace cryostat::pb {
+class DescriptorTable;
+class Description;
+}  // namespace cryostat::pb
+
+namespace cryostat::files {
+
+struct CollectOptions {
+  bool shell_job = false;                 // terminals may be saved as "the terminal of the job"
+  uint64_t ghost_limit_bytes = 1u << 20;  // largest deleted-but-open file whose content is saved
+};
+
+// What was found: image records ready to be written, and copies of the deleted files whose content
+// is still to be read.
+class FilesCollection {
+ public:
+  FilesCollection();
+  FilesCollection(FilesCollection&&) noexcept;
+  FilesCollection& operator=(FilesCollection&&) noexcept;
+  ~FilesCollection();
+
+  size_t description_count() const;
+  size_t descriptor_count() const;
+  // Of the one table so far; goes into pb::Task.descriptor_table_id.
+  uint32_t table_id() const { return 1; }
+
+  struct Data;
+  Data& data() { return *data_; }
+  const Data& data() const { return *data_; }
+
+ private:
+  std::unique_ptr<Data> data_;
+};
+
+// Reads /proc/<pid>/fd and fdinfo, copies of the descriptors (pidfd_getfd(2)) and kcmp(2); the task runs
+// no code for it. Precondition: every thread is stopped under ptrace by the caller. Objects that
+// can't be saved are added to `refusals`, one line each; other failures are returned.
+Result<FilesCollection> collect_descriptors(const TaskHandle& task, const CollectOptions& options,
+                                            SharedMemoryTable& shared_memory, Refusals& refusals);
+
+// Writes files.img: descriptions, ghost content (read now: the target must still be frozen), the
+// table. Ghosts are streamed in chunks of 1 MiB at most.
+Result<void> write_files(const FilesCollection& collection, image::CheckpointWriter& writer);
+
+}  // namespace cryostat::files
