@@ -1,0 +1,62 @@
+// Collects an address space during a dump: every VMA with what stands behind it, and the layout.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "engine/base/ids.h"
+#include "engine/base/refusals.h"
+#include "proto/mm.pb.h"
+
+namespace cryostat {
+class TaskHandle;
+}
+namespace cryostat::image {
+class CheckpointWriter;
+}
+
+namespace cryostat::memory {
+
+class MappedFileTable;
+class SharedMemoryTable;
+
+// Half-open range of addresses in the target.
+struct RemoteRange {
+  uint64_t start = 0;
+  uint64_t end = 0;
+  bool contains(uint64_t address) const { return address >= start && address < end; }
+};
+
+struct CollectOptions {
+  uint32_t id = 1;                     // of the address space in the images
+  RemoteRange parasite_area;           // left out; also shows the flags of new mappings (MCL_FUTURE)
+  RemoteAddr current_brk;              // brk(0) as the target sees it
+  uint64_t ghost_limit_bytes = 1 << 20;  // largest deleted file on disk that is saved
+};
+
+struct AddressSpaceState {
+  // vma_count, layout, exe, vDSO and lock_future are set. dumpable, thp_disabled, memory_merge and mdwe
+  // are the parasite's to tell: the caller sets them.
+  pb::AddressSpace space;
+  std::vector<pb::Vma> vmas;  // ascending
+  // For each of `vmas`: resident or swapped out pages may be there.
+  std::vector<bool> populated;
+};
+
+// Precondition: all threads stopped. What can't be saved goes to `refusals`, one line per VMA. Reads only:
+// the target is not touched. Errors: kTargetGone, kPermission (map_files needs
+// CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN), kFailed.
+Result<AddressSpaceState> collect_address_space(const TaskHandle& task, const CollectOptions& options,
+                                                SharedMemoryTable& shared_memory,
+                                                MappedFileTable& mapped_files, Refusals& refusals);
+
+// Appends AddressSpace and Vma records; once per address space.
+Result<void> write_address_space(const AddressSpaceState& state, image::CheckpointWriter& writer);
+// Appends MappedFile and SharedMemory records; once, after all address spaces and descriptors
+// are collected.
+Result<void> write_memory_objects(const MappedFileTable& mapped_files,
+                                  const SharedMemoryTable& shared_memory,
+                                  image::CheckpointWriter& writer);
+
+}  // namespace cryostat::memory

@@ -1,0 +1,57 @@
+// Moves page data from the target into the page store: the two mechanisms behind one interface.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "engine/base/ids.h"
+
+namespace cryostat {
+class InfectedTask;
+class TaskHandle;
+}  // namespace cryostat
+namespace cryostat::image {
+class PageStoreWriter;
+}
+
+namespace cryostat::memory {
+
+// Consecutive pages of one VMA (or of one shared memory object).
+struct PageRun {
+  uint64_t address = 0;  // bytes, page aligned
+  uint32_t page_count = 0;
+  bool operator==(const PageRun&) const = default;
+};
+
+// Pages that were stored, or found to be zero.
+struct StoredRun {
+  uint64_t address = 0;
+  uint64_t page_index = 0;  // in pages.img, or image::kZeroPage
+  uint32_t page_count = 0;
+  bool operator==(const StoredRun&) const = default;
+};
+
+class PageTransfer {
+ public:
+  virtual ~PageTransfer() = default;
+  // "parasite" or "vm-readv", for statistics.
+  virtual const char* name() const = 0;
+  // Stores the pages of `runs` (at most wire::kTransferMaxRuns runs of wire::kTransferMaxPages pages in
+  // all) and appends where they went to `stored`, in order. Errors: the target is gone; disk full.
+  virtual Result<void> move(std::span<const PageRun> runs, std::vector<StoredRun>& stored) = 0;
+};
+
+// The parasite writes its own pages into pages.img. Precondition: every page is readable by the
+// target. `task` and `store` must outlive it.
+Result<std::unique_ptr<PageTransfer>> make_parasite_transfer(InfectedTask& task,
+                                                             image::PageStoreWriter& store);
+// process_vm_readv into a buffer of the engine, then pwrite. Precondition: readable pages.
+Result<std::unique_ptr<PageTransfer>> make_vm_readv_transfer(HostPid pid, image::PageStoreWriter& store);
+// pread of /proc/pid/mem, which ignores protection; for PROT_NONE and execute-only VMAs.
+Result<std::unique_ptr<PageTransfer>> make_forced_transfer(const TaskHandle& task,
+                                                           image::PageStoreWriter& store);
+
+}  // namespace cryostat::memory

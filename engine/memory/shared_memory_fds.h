@@ -1,0 +1,47 @@
+// Re-creates shared memory objects during a restore, content included.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "engine/base/unique_fd.h"
+#include "proto/mm.pb.h"
+
+namespace cryostat::image {
+struct MmImage;
+struct PagemapImage;
+}  // namespace cryostat::image
+
+namespace cryostat::memory {
+
+// Takes a descriptor and returns the number under which it stays open, one that no descriptor of the
+// restored task has.
+using KeepFd = std::function<Result<int>(UniqueFd)>;
+
+// Descriptors of the objects, in the process that is being restored.
+class SharedMemoryFds {
+ public:
+  // Creates and fills every object of `mm`. Seals are not set here: a memfd sealed against writing could not
+  // be mapped shared any more; the restorer adds them (MemoryPlan::seals). Runs in the hosted child.
+  static Result<SharedMemoryFds> create(const image::MmImage& mm, const image::PagemapImage& pagemap,
+                                        int pages_fd, const KeepFd& keep);
+
+  // Open read-write, position 0, valid until the restorer closes it; dup or reopen it
+  // ("/proc/self/fd/N") as needed. kImages when there is no such object.
+  Result<int> read_write(uint32_t id) const;
+  // Open read-only.
+  Result<int> read_only(uint32_t id);
+
+ private:
+  struct Entry {
+    uint32_t id;
+    int read_write = -1;
+    int read_only = -1;
+  };
+  std::vector<Entry> entries_;
+  KeepFd keep_;
+};
+
+}  // namespace cryostat::memory
