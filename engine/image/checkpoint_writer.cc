@@ -1,0 +1,184 @@
+#include "engine/image/checkpoint_writer.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+
+#include "engine/base/ids.h"
+#include "engine/base/span.h"
+#include "engine/image/write_all.h"
+#include "proto/manifest.pb.h"
+
+namespace cryostat::image {
+
+namespace {
+
+constexpr char kManifestDraft[] = "manifest.tmp";
+
+std::string name_of(FileType type) { return std::string(file_name(type)); }
+
+// Removes what an earlier dump left, the manifest first.
+Result<void> remove_old(int dir, const std::string& directory) {
+  const auto remove = [&](const std::string& name) -> Result<void> {
+    if (unlinkat(dir, name.c_str(), 0) != 0 && errno != ENOENT)
+      return fail_errno(fmt::format("remove the earlier {}/{}", directory, name));
+    return {};
+  };
+  for (uint32_t type = 1; type <= static_cast<uint32_t>(kLastFileType); ++type)
+    TRY(remove(name_of(static_cast<FileType>(type))));
+  return remove(kManifestDraft);
+}
+
+std::string random_id() {
+  uint8_t bytes[16];
+  if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes)) return "";
+  std::string id;
+  for (const uint8_t byte : bytes) id += fmt::format("{:02x}", byte);
+  return id;
+}
+
+std::string read_boot_id() {
+  const UniqueFd fd(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  char text[64];
+  const ssize_t got = fd ? read(fd.get(), text, sizeof(text)) : -1;
+  std::string id(text, got > 0 ? static_cast<size_t>(got) : 0);
+  while (!id.empty() && id.back() == '\n') id.pop_back();
+  return id;
+}
+
+void fill_defaults(pb::Manifest& manifest) {
+  manifest.set_format_version(kImageFormatVersion);
+  manifest.set_page_size_bytes(kPageSize);
+  if (manifest.checkpoint_id().empty()) manifest.set_checkpoint_id(random_id());
+  if (manifest.boot_id().empty()) manifest.set_boot_id(read_boot_id());
+  utsname names{};
+  uname(&names);
+  if (manifest.kernel_release().empty()) manifest.set_kernel_release(names.release);
+  if (manifest.host_name().empty()) manifest.set_host_name(names.nodename);
+  if (manifest.created_unix_ns() == 0) {
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    manifest.set_created_unix_ns(static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 +
+                                 static_cast<uint64_t>(now.tv_nsec));
+  }
+}
+
+Result<void> sync_file(int fd, const std::string& path) {
+  // Data and size are enough: nothing else of an image file matters after a crash.
+  if (fdatasync(fd) != 0) return fail_errno(fmt::format("sync {}", path));
+  return {};
+}
+
+}  // namespace
+
+CheckpointWriter::CheckpointWriter(UniqueFd dir, std::string directory, bool made_directory)
+    : dir_(std::move(dir)), directory_(std::move(directory)), made_directory_(made_directory) {}
+
+CheckpointWriter::CheckpointWriter(CheckpointWriter&& other) noexcept
+    : dir_(std::move(other.dir_)),
+      directory_(std::move(other.directory_)),
+      made_directory_(other.made_directory_),
+      done_(std::exchange(other.done_, true)),
+      streams_(std::move(other.streams_)),
+      pages_(std::move(other.pages_)) {}
+
+CheckpointWriter::~CheckpointWriter() {
+  if (!done_) abandon();
+}
+
+Result<CheckpointWriter> CheckpointWriter::create(const std::string& directory) {
+  bool made = mkdir(directory.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST) return fail_errno(fmt::format("create folder {}", directory));
+  UniqueFd dir(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir) return fail_errno(fmt::format("open folder {}", directory));
+  CheckpointWriter writer(std::move(dir), directory, made);
+  TRY(remove_old(writer.dir_.get(), directory));
+  UniqueFd pages = TRY(writer.create_file(file_name(FileType::kPages)));
+  UniqueFd sums = TRY(writer.create_file(file_name(FileType::kPageSums)));
+  writer.pages_.emplace(std::move(pages), std::move(sums), directory);
+  return writer;
+}
+
+Result<UniqueFd> CheckpointWriter::create_file(std::string_view name) {
+  // O_EXCL: never write through a link or into a file somebody may be reading.
+  UniqueFd fd(openat(dir_.get(), std::string(name).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd) return tl::unexpected(write_error(errno, dir_.get(), fmt::format("{}/{}", directory_, name), 0));
+  return fd;
+}
+
+Result<RecordWriter*> CheckpointWriter::stream(FileType type) {
+  auto& slot = streams_[static_cast<size_t>(type)];
+  if (!slot) {
+    UniqueFd fd = TRY(create_file(file_name(type)));
+    slot.emplace(std::move(fd), directory_ + "/" + name_of(type), type);
+  }
+  return &*slot;
+}
+
+Result<void> CheckpointWriter::sync_files() {
+  const Span span("image.sync");
+  for (auto& stream : streams_)
+    if (stream) TRY(sync_file(stream->fd(), stream->path()));
+  return sync_file(pages_->sums_fd(), directory_ + "/" + name_of(FileType::kPageSums));
+}
+
+Result<void> CheckpointWriter::commit(pb::Manifest manifest) {
+  const Span span("image.commit");
+  fill_defaults(manifest);
+  const auto add = [&](FileType type, uint64_t size_bytes, uint64_t xxh3, uint64_t records) {
+    pb::ImageFile& file = *manifest.add_files();
+    file.set_name(name_of(type));
+    file.set_size_bytes(size_bytes);
+    file.set_xxh3(xxh3);
+    file.set_record_count(records);
+  };
+  for (size_t type = 0; type < streams_.size(); ++type) {
+    auto& stream = streams_[type];
+    if (!stream) continue;
+    TRY(stream->flush());
+    add(static_cast<FileType>(type), stream->size_bytes(), stream->xxh3(), stream->record_count());
+  }
+  TRY(pages_->flush());
+  // Writers may have left bytes past the last declared page (a batch that ended in zero pages).
+  if (ftruncate(pages_->pages_fd(), static_cast<off_t>(pages_->next_offset_bytes())) != 0)
+    return fail_errno(fmt::format("truncate {}/{}", directory_, file_name(FileType::kPages)));
+  add(FileType::kPages, pages_->next_offset_bytes(), 0, 0);
+  add(FileType::kPageSums, pages_->sums_size_bytes(), pages_->sums_xxh3(), 0);
+  TRY(sync_files());
+  TRY(write_manifest(manifest));
+  done_ = true;
+  return {};
+}
+
+Result<void> CheckpointWriter::write_manifest(const pb::Manifest& manifest) {
+  const std::string draft = directory_ + "/" + kManifestDraft;
+  RecordWriter writer(TRY(create_file(kManifestDraft)), draft, FileType::kManifest);
+  TRY(writer.append(manifest));
+  TRY(writer.flush());
+  TRY(sync_file(writer.fd(), draft));
+  const std::string name = name_of(FileType::kManifest);
+  if (renameat(dir_.get(), kManifestDraft, dir_.get(), name.c_str()) != 0)
+    return fail_errno(fmt::format("rename {} to {}", draft, name));
+  if (fsync(dir_.get()) != 0) return fail_errno(fmt::format("sync folder {}", directory_));
+  return {};
+}
+
+void CheckpointWriter::abandon() {
+  if (done_) return;
+  done_ = true;
+  (void)unlinkat(dir_.get(), name_of(FileType::kManifest).c_str(), 0);
+  (void)unlinkat(dir_.get(), kManifestDraft, 0);
+  for (size_t type = 0; type < streams_.size(); ++type)
+    if (streams_[type]) (void)unlinkat(dir_.get(), name_of(static_cast<FileType>(type)).c_str(), 0);
+  (void)unlinkat(dir_.get(), name_of(FileType::kPages).c_str(), 0);
+  (void)unlinkat(dir_.get(), name_of(FileType::kPageSums).c_str(), 0);
+  if (made_directory_) (void)rmdir(directory_.c_str());
+}
+
+}  // namespace cryostat::image

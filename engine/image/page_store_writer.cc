@@ -1,0 +1,77 @@
+#include "engine/image/page_store_writer.h"
+
+#include <fmt/format.h>
+
+#include "engine/base/ids.h"
+#include "engine/image/file_hash.h"
+#include "engine/image/format.h"
+#include "engine/image/record_writer.h"
+#include "engine/image/write_all.h"
+
+namespace cryostat::image {
+
+namespace {
+constexpr size_t kFlushBytes = 256 << 10;
+
+std::string path_of(const std::string& directory, FileType type) {
+  return directory + "/" + std::string(file_name(type));
+}
+}  // namespace
+
+PageStoreWriter::PageStoreWriter(UniqueFd pages, UniqueFd sums, std::string directory)
+    : pages_(std::move(pages)),
+      sums_(std::move(sums)),
+      directory_(std::move(directory)),
+      hash_(std::make_unique<FileHash>()) {
+  const FileHeader header = make_file_header(FileType::kPageSums);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(&header);
+  buffer_.assign(bytes, bytes + sizeof(header));
+  hash_->add(bytes, sizeof(header));
+  sums_size_bytes_ = sizeof(header);
+}
+
+PageStoreWriter::PageStoreWriter(PageStoreWriter&&) noexcept = default;
+PageStoreWriter& PageStoreWriter::operator=(PageStoreWriter&&) noexcept = default;
+PageStoreWriter::~PageStoreWriter() = default;
+
+uint64_t PageStoreWriter::next_offset_bytes() const { return page_count_ * kPageSize; }
+
+uint64_t PageStoreWriter::sums_xxh3() const { return hash_->value(); }
+
+Result<void> PageStoreWriter::put_sums_bytes(const void* bytes, size_t size) {
+  const auto* first = static_cast<const uint8_t*>(bytes);
+  hash_->add(bytes, size);
+  sums_size_bytes_ += size;
+  buffer_.insert(buffer_.end(), first, first + size);
+  return buffer_.size() >= kFlushBytes ? flush() : Result<void>{};
+}
+
+Result<uint64_t> PageStoreWriter::add_sums(std::span<const PageSum> sums) {
+  const uint64_t first = page_count_;
+  TRY(put_sums_bytes(sums.data(), sums.size_bytes()));
+  page_count_ += sums.size();
+  return first;
+}
+
+Result<uint64_t> PageStoreWriter::append_pages(std::span<const uint8_t> pages) {
+  if (pages.size() % kPageSize != 0)
+    return fail(ErrorKind::kFailed, fmt::format("append {} bytes to pages.img: not whole pages", pages.size()));
+  TRY(pwrite_all(pages_.get(), pages.data(), pages.size(), next_offset_bytes(),
+                 path_of(directory_, FileType::kPages)));
+  std::vector<PageSum> sums;
+  sums.reserve(pages.size() / kPageSize);
+  for (size_t at = 0; at < pages.size(); at += kPageSize) sums.push_back(page_sum(&pages[at]));
+  return add_sums(sums);
+}
+
+Error PageStoreWriter::pages_write_error(int errno_value, uint64_t bytes_left) const {
+  return write_error(errno_value, pages_.get(), path_of(directory_, FileType::kPages), bytes_left);
+}
+
+Result<void> PageStoreWriter::flush() {
+  TRY(write_all(sums_.get(), buffer_.data(), buffer_.size(), path_of(directory_, FileType::kPageSums)));
+  buffer_.clear();
+  return {};
+}
+
+}  // namespace cryostat::image
