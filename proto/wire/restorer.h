@@ -1,14 +1,23 @@
 // What cr-restore hands to the restorer blob: one arena (see span.h) that starts with a RestorerPlan.
 //
 // Life of a restored task: the engine's hosted child prepares descriptors, session, limits …, maps
-// the restorer area (blob, arena, stacks) where neither the child nor the target has anything, and
-// jumps to the blob's entry with the arena's address. The blob then runs, in this order:
-//   1. memory   (restorer/memory.*)     unmap all but the area, map every VMA, fill, protect, advise
-//   2. vdso     (restorer/vdso.*)       move vvar and vDSO to their old place
-//   3. threads  (restorer/threads.*)    clone3(set_tid) all but the leader
-//   4. state    (restorer/task_state.*, thread_state.*)  per task, per thread
-//   5. every thread stops with int3; the engine, which traces them, takes over.
-// A step that fails stores its step and -errno in the plan and stops with int3 as well.
+// the restorer area where neither the child nor the target has anything, and jumps to the blob's
+// entry with the arena's address. The area is one range:
+//
+//   area_start                                                                     area_end
+//   | blob (RX, RW) | arena (RW) | thread stacks, helper stacks (RW) | vDSO parking place |
+//
+// The blob then runs, in this order:
+//   1. park     (restorer/vdso.*)       vvar and vDSO move into the area
+//   2. memory   (restorer/memory.*)     unmap all but the area, map every VMA, fill, protect, advise
+//   3. vdso     (restorer/vdso.*)       vvar and vDSO move to their old place
+//   4. threads  (restorer/threads.*)    clone3(set_tid) all but the leader
+//   5. state    (restorer/task_state.*, thread_state.*)  per task, per thread
+//   6. every thread stops with int3; the engine, which traces them, takes over.
+// Every signal but SIGTRAP is blocked throughout. The leader stops with int3 once before step 5
+// too, when all threads exist (step kThreads): the new threads are traced through CLONE_PTRACE and
+// the engine lets them go from there. A step that fails stores its step and -errno in the plan and
+// stops with int3 as well.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +30,12 @@ namespace cryostat::wire {
 
 inline constexpr uint32_t kRestorerMagic = 0x52535443;  // "CTSR"
 inline constexpr uint32_t kRestorerVersion = 1;
+
+// Stack of a thread while it runs blob code.
+inline constexpr uint64_t kThreadStackBytes = 8192;
+// Stacks for threads that help with filling memory before the real threads exist.
+inline constexpr uint64_t kHelperStackBytes = 16384;
+inline constexpr uint32_t kMaxHelpers = 16;
 
 enum class RestorerStep : uint32_t {
   kStarted = 0,
@@ -48,25 +63,51 @@ struct RestorerThread {
   uint64_t detail = 0;         // what it was about: an address, a timer id, …
 };
 
+// One mapping of the vvar/vDSO group, in address order. Zero size: unused.
+struct VdsoPiece {
+  uint64_t from = 0;
+  uint64_t to = 0;             // where it belongs at the end
+  uint64_t size_bytes = 0;
+};
+inline constexpr uint32_t kMaxVdsoPieces = 8;
+
+// How the vDSO gets back to its old address.
+//   move:      the group of mappings itself goes there (same vDSO as at the dump)
+//   re-target: the group stays where `to` says (a free place) and `image`, the old vDSO's bytes with
+//              every function's entry jumping into the new one, is mapped at the old address.
+struct VdsoPlan {
+  VdsoPiece pieces[kMaxVdsoPieces] = {};
+  uint32_t piece_count = 0;    // 0: nothing to move
+  uint32_t reserved = 0;
+  uint64_t parking = 0;        // in the area; room for all pieces in a row
+  uint64_t image_to = 0;       // re-target only
+  WireSpan<unsigned char> image;
+};
+
+// Descriptors [first, last] that belong to the engine and are closed before the task state is set.
+struct DescriptorRange {
+  uint32_t first = 0;
+  uint32_t last = 0;
+};
+
 struct RestorerPlan {
   uint32_t magic = kRestorerMagic;
   uint32_t version = kRestorerVersion;
   uint64_t area_start = 0;     // [area_start, area_end) holds blob, arena and stacks; stays mapped
   uint64_t area_end = 0;
+  uint64_t helper_stacks = 0;  // kMaxHelpers stacks of kHelperStackBytes each start here
   MemoryPlan memory;           // restorer_memory.h
-  // vDSO move: what the child has now and where it belongs. 0: nothing to move.
-  uint64_t vvar_from = 0;
-  uint64_t vvar_to = 0;
-  uint64_t vvar_size_bytes = 0;
-  uint64_t vdso_from = 0;
-  uint64_t vdso_to = 0;
-  uint64_t vdso_size_bytes = 0;
+  VdsoPlan vdso;
   TaskState task;              // restorer_state.h
   WireSpan<RestorerThread> threads;
+  WireSpan<DescriptorRange> service_fds;
   // Written by the blob.
-  uint32_t step = 0;
-  int32_t error = 0;
+  uint32_t step = 0;           // RestorerStep the leader is in
+  int32_t error = 0;           // -errno
   uint64_t detail = 0;
+  // Between the threads (futex words).
+  uint32_t threads_done = 0;   // threads but the leader that have finished, failed ones included
+  uint32_t threads_failed = 0;
 };
 
 }  // namespace cryostat::wire

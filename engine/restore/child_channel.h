@@ -1,0 +1,54 @@
+// What cr-restore and the task it creates say to each other while the task still runs hosted code:
+// "go" (the task is traced), then either the error that ended it or "ready" (about to enter the blob).
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "engine/base/error.h"
+#include "engine/base/unique_fd.h"
+
+namespace cryostat::restore {
+
+// Where the child has put things; addresses in the child.
+struct LaunchReport {
+  uint64_t area_start = 0;
+  uint64_t area_end = 0;
+  uint64_t plan = 0;            // the wire::RestorerPlan, start of the arena
+  uint64_t threads_offset = 0;  // WireSpan<RestorerThread>, relative to the arena
+  uint64_t thread_count = 0;
+  // The part of the area that goes at the end: with a re-targeted vDSO this is all of it as well,
+  // the vDSO lies outside.
+  uint64_t vdso_start = 0;      // where the working vDSO is once the blob is done; 0: none
+  uint64_t vdso_size_bytes = 0;
+};
+
+// One end. Messages are single datagrams, so a half-written one can't be seen.
+class ChildChannel {
+ public:
+  // The two ends; both close-on-exec.
+  static Result<std::pair<ChildChannel, ChildChannel>> create();
+
+  // Parent's side.
+  Result<void> send_go();
+  // The child's next message if there is one: ready, or the child's Error. nullopt when nothing
+  // came within `timeout_ms`; an Error "ended without a word" at end of file.
+  Result<std::optional<LaunchReport>> receive(int timeout_ms);
+
+  // Child's side.
+  Result<void> wait_go();
+  void send_error(const Error& error);
+  Result<void> send_ready(const LaunchReport& report);
+
+  int fd() const { return fd_.get(); }
+  UniqueFd take_fd() { return std::move(fd_); }
+  void replace_fd(UniqueFd fd) { fd_ = std::move(fd); }
+
+ private:
+  explicit ChildChannel(UniqueFd fd) : fd_(std::move(fd)) {}
+  UniqueFd fd_;
+};
+
+}  // namespace cryostat::restore

@@ -1,0 +1,34 @@
+// The last stage of a restore, done from outside: registers, signal masks, interrupted calls, the
+// restorer area's end, and the release.
+#pragma once
+
+#include <vector>
+
+#include "engine/base/error.h"
+#include "engine/restore/create_task.h"
+
+namespace cryostat::pb {
+class Task;
+class Thread;
+}  // namespace cryostat::pb
+
+namespace cryostat::restore {
+
+// Puts every thread's registers, xstate and signal mask in place, sets up the restart blocks of
+// interrupted calls and unmaps the restorer area. `threads`: leader first, as in the images.
+// Precondition: run_blob() succeeded. What needs stopped threads with the area still mapped
+// must be done before. On an error the task is only good for being killed.
+Result<void> finish_threads(CreatedTask& task, const LaunchReport& launch, const pb::Task& image,
+                            const std::vector<pb::Thread>& threads);
+
+enum class ReleaseAs {
+  kRunning,
+  kStopped,  // in a group stop: --leave-stopped, or a target that was stopped when it was dumped
+};
+
+// Lets every thread go at once and gives up ownership: nothing kills the task any more. `stop_signal`
+// is what a kStopped task is stopped with (SIGSTOP for --leave-stopped).
+Result<void> release(CreatedTask& task, const std::vector<pb::Thread>& threads, ReleaseAs as,
+                     int stop_signal);
+
+}  // namespace cryostat::restore
