@@ -1,0 +1,115 @@
+#include "engine/image/files_image.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "engine/image/checkpoint_reader.h"
+
+namespace cryostat::image {
+
+namespace {
+
+// sysctl fs.nr_open can't be raised past this on 64-bit kernels.
+constexpr int32_t kMaxFd = 0x7fffffc0 / 8;
+constexpr uint64_t kMaxFileBytes = uint64_t{1} << 63;
+constexpr uint64_t kMaxPipeBytes = uint64_t{1} << 31;
+
+std::string wrong_with(const pb::Description& description) {
+  if (description.kind_case() == pb::Description::KIND_NOT_SET) return "of no kind this build knows";
+  if (description.owner_signal() > 64) return fmt::format("owner signal {}", description.owner_signal());
+  if (description.has_pipe()) {
+    const pb::Pipe& pipe = description.pipe();
+    uint64_t held_bytes = 0;
+    for (const auto& data : pipe.data()) held_bytes += data.size();
+    if (pipe.pipe_id() == 0 || pipe.capacity_bytes() > kMaxPipeBytes || held_bytes > kMaxPipeBytes)
+      return "a pipe with bad sizes";
+  }
+  return "";
+}
+
+Result<void> add_description(FilesImage& image, const RecordReader& records, const RecordView& record) {
+  image.descriptions.push_back(TRY(records.parse<pb::Description>(record)));
+  const auto& description = image.descriptions.back();
+  if (description.id() != image.descriptions.size())
+    return records.fail_at(record, "ids are not in order");
+  if (const auto wrong = wrong_with(description); !wrong.empty()) return records.fail_at(record, wrong);
+  return {};
+}
+
+Result<void> add_ghost(FilesImage& image, const RecordReader& records, const RecordView& record) {
+  auto ghost = TRY(records.parse<pb::GhostData>(record));
+  const uint64_t size = ghost.size_bytes();
+  if (ghost.ghost_id() == 0 || size >= kMaxFileBytes || ghost.chunk_offset_bytes() > size ||
+      ghost.chunk().size() > size - ghost.chunk_offset_bytes())
+    return records.fail_at(record, "a chunk outside of its file");
+  if (!image.ghosts.empty()) {
+    const auto& last = image.ghosts.back();
+    if (ghost.ghost_id() < last.ghost_id() ||
+        (ghost.ghost_id() == last.ghost_id() &&
+         (ghost.chunk_offset_bytes() < last.chunk_offset_bytes() + last.chunk().size() ||
+          size != last.size_bytes())))
+      return records.fail_at(record, "chunks are not in order");
+  }
+  image.ghosts.push_back(std::move(ghost));
+  return {};
+}
+
+Result<void> add_table(FilesImage& image, const RecordReader& records, const RecordView& record) {
+  auto table = TRY(records.parse<pb::DescriptorTable>(record));
+  if (table.id() == 0 || image.table(table.id()) != nullptr)
+    return records.fail_at(record, fmt::format("id {} is 0 or twice", table.id()));
+  std::set<int32_t> numbers;
+  for (const auto& entry : table.entries()) {
+    if (entry.fd() < 0 || entry.fd() > kMaxFd || !numbers.insert(entry.fd()).second)
+      return records.fail_at(record, fmt::format("descriptor {} is out of range or twice", entry.fd()));
+    if (entry.description_id() == 0 || entry.description_id() > image.descriptions.size())
+      return records.fail_at(record, fmt::format("descriptor {} names no description", entry.fd()));
+  }
+  image.tables.push_back(std::move(table));
+  return {};
+}
+
+Result<void> check_references(const FilesImage& image, const std::string& path) {
+  std::set<uint32_t> ghosts;
+  for (const auto& ghost : image.ghosts) ghosts.insert(ghost.ghost_id());
+  for (const auto& description : image.descriptions) {
+    const auto dangling = [&](std::string_view what) {
+      return fail(ErrorKind::kImages,
+                  fmt::format("{}: description {}: {} that is not there", path, description.id(), what));
+    };
+    if (description.has_regular() && description.regular().ghost_id() != 0 &&
+        !ghosts.contains(description.regular().ghost_id()))
+      return dangling("names a deleted file's content");
+    for (const auto& watch : description.epoll().watches())
+      if (watch.description_id() == 0 || watch.description_id() > image.descriptions.size())
+        return dangling("watches a description");
+  }
+  return {};
+}
+
+}  // namespace
+
+const pb::DescriptorTable* FilesImage::table(uint32_t id) const {
+  for (const auto& table : tables)
+    if (table.id() == id) return &table;
+  return nullptr;
+}
+
+Result<FilesImage> load_files(const CheckpointReader& reader) {
+  auto records = TRY(reader.records(FileType::kFiles));
+  FilesImage image;
+  while (const auto record = TRY(records.next())) {
+    if (record->is<pb::Description>()) {
+      TRY(add_description(image, records, *record));
+    } else if (record->is<pb::GhostData>()) {
+      TRY(add_ghost(image, records, *record));
+    } else {
+      TRY(add_table(image, records, *record));
+    }
+  }
+  TRY(check_references(image, records.path()));
+  return image;
+}
+
+}  // namespace cryostat::image
