@@ -1,0 +1,22 @@
+// State that a restored task gets in hosted code, before the restorer blob runs.
+#pragma once
+
+#include "engine/base/error.h"
+
+namespace cryostat::pb {
+class AddressSpace;
+class Task;
+}  // namespace cryostat::pb
+
+namespace cryostat::task {
+
+// First step in the child: session and process group, soft limits raised as far as they go (so that
+// nothing of the restore hits them), THP disabled for the address space.
+Result<void> apply_session(const pb::Task& task, const pb::AddressSpace& space);
+
+// Last step in the child, after everything that opens or creates files: coredump_filter,
+// oom_score_adj, root, working directory, umask; gives up the rseq area that libc registered. Paths
+// are looked up as the engine sees them until here.
+Result<void> apply_surroundings(const pb::Task& task);
+
+}  // namespace cryostat::task
