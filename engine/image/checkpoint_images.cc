@@ -36,7 +36,8 @@ Result<void> check_memfds(const CheckpointImages& images) {
   for (const auto& description : images.files.descriptions)
     if (description.has_mem_fd() &&
         images.mm.shared_memory(description.mem_fd().shared_memory_id()) == nullptr)
-      return inconsistent(fmt::format("description {} is a memfd without content", description.id()));
+      return inconsistent(
+          fmt::format("description {} is a memfd without content", description.id()));
   return {};
 }
 

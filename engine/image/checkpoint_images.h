@@ -1,4 +1,5 @@
-// Everything a restore reads from a checkpoint but page data, loaded and checked against each other.
+// Everything a restore reads from a checkpoint but page data, loaded and checked against each
+// other.
 #pragma once
 
 #include "engine/base/error.h"
@@ -18,8 +19,9 @@ struct CheckpointImages {
   PagemapImage pagemap;
 };
 
-// Besides each file's own checks: address space and descriptor table of each task exist, page runs lie
-// inside mappings or objects, memfds exist, the manifest's pids are the tasks'. Errors: kImages.
+// Besides each file's own checks: address space and descriptor table of each task exist, page runs
+// lie inside mappings or objects, memfds exist, the manifest's pids are the tasks'. Errors:
+// kImages.
 Result<CheckpointImages> load_images(const CheckpointReader& reader);
 
 }  // namespace cryostat::image

@@ -29,7 +29,8 @@ Failure no_manifest(int dir, const std::string& directory) {
     if (faccessat(dir, name.c_str(), F_OK, 0) == 0)
       return tl::unexpected(
           Error(ErrorKind::kImages,
-                fmt::format("{} is incomplete: the dump was interrupted (no manifest.img)", directory))
+                fmt::format("{} is incomplete: the dump was interrupted (no manifest.img)",
+                            directory))
               .with_hint("dump the process again"));
   }
   return tl::unexpected(Error(ErrorKind::kImages, fmt::format("{} holds no checkpoint", directory))
@@ -61,8 +62,9 @@ Result<void> check_manifest(const pb::Manifest& manifest, const std::string& dir
                             manifest.cpu().architecture().empty() ? "(none named)"
                                                                   : manifest.cpu().architecture()));
   if (manifest.page_size_bytes() != kPageSize)
-    return fail(ErrorKind::kMachine, fmt::format("{}: taken with pages of {} bytes, this machine has {}",
-                                                 directory, manifest.page_size_bytes(), kPageSize));
+    return fail(ErrorKind::kMachine,
+                fmt::format("{}: taken with pages of {} bytes, this machine has {}", directory,
+                            manifest.page_size_bytes(), kPageSize));
   std::set<std::string> names;
   for (const auto& file : manifest.files())
     if (!names.insert(file.name()).second)
@@ -122,8 +124,7 @@ Result<CheckpointReader> CheckpointReader::open(const std::string& directory) {
       return tl::unexpected(std::move(error).as(ErrorKind::kImages));
     return tl::unexpected(std::move(error));
   }
-  auto manifest =
-      std::make_unique<pb::Manifest>(TRY(read_manifest(dir.get(), directory)));
+  auto manifest = std::make_unique<pb::Manifest>(TRY(read_manifest(dir.get(), directory)));
   TRY(check_manifest(*manifest, directory));
   CheckpointReader reader(std::move(dir), directory, std::move(manifest));
   TRY(reader.verify_files());
@@ -134,8 +135,8 @@ Result<CheckpointReader> CheckpointReader::open(const std::string& directory) {
 Result<UniqueFd> CheckpointReader::open_file(std::string_view name, uint64_t expected_bytes) const {
   const std::string path = fmt::format("{}/{}", directory_, name);
   // O_NONBLOCK: a FIFO in the folder must not hang us.
-  UniqueFd fd(openat(dir_.get(), std::string(name).c_str(),
-                     O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  UniqueFd fd(
+      openat(dir_.get(), std::string(name).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd && errno == ENOENT) return images_error(fmt::format("{} is missing", path));
   if (!fd) return fail_errno(fmt::format("open {}", path));
   struct stat info;
@@ -144,15 +145,16 @@ Result<UniqueFd> CheckpointReader::open_file(std::string_view name, uint64_t exp
   const auto size_bytes = static_cast<uint64_t>(info.st_size);
   if (size_bytes != expected_bytes)
     return images_error(fmt::format("{}: {}: {} bytes long, the manifest says {}", path,
-                                    size_bytes < expected_bytes ? "truncated" : "damaged", size_bytes,
-                                    expected_bytes));
+                                    size_bytes < expected_bytes ? "truncated" : "damaged",
+                                    size_bytes, expected_bytes));
   return fd;
 }
 
 Result<void> CheckpointReader::verify_files() {
   for (const auto& file : manifest_->files()) {
     if (file.name().empty() || file.name().find('/') != std::string::npos)
-      return images_error(fmt::format("{}: bad file name '{}' in the manifest", directory_, file.name()));
+      return images_error(
+          fmt::format("{}: bad file name '{}' in the manifest", directory_, file.name()));
     UniqueFd fd = TRY(open_file(file.name(), file.size_bytes()));
     if (file.name() == file_name(FileType::kPages)) {
       pages_ = std::move(fd);
@@ -160,7 +162,8 @@ Result<void> CheckpointReader::verify_files() {
     }
     const std::string path = directory_ + "/" + file.name();
     if (TRY(hash_file(fd.get(), path)) != file.xxh3())
-      return images_error(fmt::format("{}: damaged: its checksum is not the one in the manifest", path));
+      return images_error(
+          fmt::format("{}: damaged: its checksum is not the one in the manifest", path));
   }
   if (!pages_) return images_error(fmt::format("{}: the manifest names no pages.img", directory_));
   return {};
@@ -175,8 +178,8 @@ Result<void> CheckpointReader::map_sums() {
   const uint64_t sums_bytes = file->size_bytes() - sizeof(FileHeader);
   if (pages_bytes % kPageSize != 0 || sums_bytes % sizeof(PageSum) != 0 ||
       sums_bytes / sizeof(PageSum) != pages_bytes / kPageSize)
-    return images_error(fmt::format("{}/{}: {} bytes of sums for {} bytes of pages", directory_, name,
-                                    sums_bytes, pages_bytes));
+    return images_error(fmt::format("{}/{}: {} bytes of sums for {} bytes of pages", directory_,
+                                    name, sums_bytes, pages_bytes));
   const UniqueFd fd = TRY(open_file(name, file->size_bytes()));
   void* mapping = mmap(nullptr, file->size_bytes(), PROT_READ, MAP_PRIVATE, fd.get(), 0);
   if (mapping == MAP_FAILED) return fail_errno(fmt::format("map {}/{}", directory_, name));

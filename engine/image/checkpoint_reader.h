@@ -17,9 +17,9 @@ namespace cryostat::image {
 
 class CheckpointReader {
  public:
-  // Checks the manifest, the size of every file and the whole-file hash of every file but pages.img.
-  // Errors: kImages (no such folder, empty, interrupted dump, truncated, damaged, newer version) or
-  // kMachine (another architecture or page size).
+  // Checks the manifest, the size of every file and the whole-file hash of every file but
+  // pages.img. Errors: kImages (no such folder, empty, interrupted dump, truncated, damaged, newer
+  // version) or kMachine (another architecture or page size).
   static Result<CheckpointReader> open(const std::string& directory);
 
   CheckpointReader(CheckpointReader&&) noexcept;

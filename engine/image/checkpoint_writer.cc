@@ -107,8 +107,11 @@ Result<CheckpointWriter> CheckpointWriter::create(const std::string& directory) 
 
 Result<UniqueFd> CheckpointWriter::create_file(std::string_view name) {
   // O_EXCL: never write through a link or into a file somebody may be reading.
-  UniqueFd fd(openat(dir_.get(), std::string(name).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!fd) return tl::unexpected(write_error(errno, dir_.get(), fmt::format("{}/{}", directory_, name), 0));
+  UniqueFd fd(
+      openat(dir_.get(), std::string(name).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd)
+    return tl::unexpected(
+        write_error(errno, dir_.get(), fmt::format("{}/{}", directory_, name), 0));
   return fd;
 }
 

@@ -14,13 +14,13 @@
 
 namespace cryostat::image {
 
-// Until commit() has renamed the manifest into place the folder is no checkpoint. Destroyed without a
-// commit, everything created is removed again.
+// Until commit() has renamed the manifest into place the folder is no checkpoint. Destroyed without
+// a commit, everything created is removed again.
 class CheckpointWriter {
  public:
-  // Creates the folder (0700, its parent must exist) if it is missing. A checkpoint that is already in
-  // there is given up at once: its manifest goes first, so that no mix of old and new can be taken
-  // for a checkpoint. Call before the target is frozen: removing old page data takes time.
+  // Creates the folder (0700, its parent must exist) if it is missing. A checkpoint that is already
+  // in there is given up at once: its manifest goes first, so that no mix of old and new can be
+  // taken for a checkpoint. Call before the target is frozen: removing old page data takes time.
   static Result<CheckpointWriter> create(const std::string& directory);
 
   CheckpointWriter(CheckpointWriter&&) noexcept;
@@ -39,11 +39,12 @@ class CheckpointWriter {
 
   PageStoreWriter& pages() { return *pages_; }
 
-  // Makes it a checkpoint: flushes and syncs the record files and page sums, fills format_version, files,
-  // page_size_bytes and (where empty) checkpoint_id, created_unix_ns, kernel_release, host_name, boot_id
-  // into the manifest, writes it as manifest.tmp, syncs, renames, syncs the folder. Page data is not waited
-  // for (its write-back is left to the kernel): after a power loss a torn page is found by its
-  // checksum. On error nothing is left but a folder that is no checkpoint.
+  // Makes it a checkpoint: flushes and syncs the record files and page sums, fills format_version,
+  // files, page_size_bytes and (where empty) checkpoint_id, created_unix_ns, kernel_release,
+  // host_name, boot_id into the manifest, writes it as manifest.tmp, syncs, renames, syncs the
+  // folder. Page data is not waited for (its write-back is left to the kernel): after a power loss
+  // a torn page is found by its checksum. On error nothing is left but a folder that is no
+  // checkpoint.
   Result<void> commit(pb::Manifest manifest);
 
   // Removes what was created, and the folder if create() made it. Errors are ignored.

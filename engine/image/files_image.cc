@@ -16,8 +16,10 @@ constexpr uint64_t kMaxFileBytes = uint64_t{1} << 63;
 constexpr uint64_t kMaxPipeBytes = uint64_t{1} << 31;
 
 std::string wrong_with(const pb::Description& description) {
-  if (description.kind_case() == pb::Description::KIND_NOT_SET) return "of no kind this build knows";
-  if (description.owner_signal() > 64) return fmt::format("owner signal {}", description.owner_signal());
+  if (description.kind_case() == pb::Description::KIND_NOT_SET)
+    return "of no kind this build knows";
+  if (description.owner_signal() > 64)
+    return fmt::format("owner signal {}", description.owner_signal());
   if (description.has_pipe()) {
     const pb::Pipe& pipe = description.pipe();
     uint64_t held_bytes = 0;
@@ -28,12 +30,14 @@ std::string wrong_with(const pb::Description& description) {
   return "";
 }
 
-Result<void> add_description(FilesImage& image, const RecordReader& records, const RecordView& record) {
+Result<void> add_description(FilesImage& image, const RecordReader& records,
+                             const RecordView& record) {
   image.descriptions.push_back(TRY(records.parse<pb::Description>(record)));
   const auto& description = image.descriptions.back();
   if (description.id() != image.descriptions.size())
     return records.fail_at(record, "ids are not in order");
-  if (const auto wrong = wrong_with(description); !wrong.empty()) return records.fail_at(record, wrong);
+  if (const auto wrong = wrong_with(description); !wrong.empty())
+    return records.fail_at(record, wrong);
   return {};
 }
 
@@ -62,7 +66,8 @@ Result<void> add_table(FilesImage& image, const RecordReader& records, const Rec
   std::set<int32_t> numbers;
   for (const auto& entry : table.entries()) {
     if (entry.fd() < 0 || entry.fd() > kMaxFd || !numbers.insert(entry.fd()).second)
-      return records.fail_at(record, fmt::format("descriptor {} is out of range or twice", entry.fd()));
+      return records.fail_at(record,
+                             fmt::format("descriptor {} is out of range or twice", entry.fd()));
     if (entry.description_id() == 0 || entry.description_id() > image.descriptions.size())
       return records.fail_at(record, fmt::format("descriptor {} names no description", entry.fd()));
   }
@@ -75,8 +80,8 @@ Result<void> check_references(const FilesImage& image, const std::string& path) 
   for (const auto& ghost : image.ghosts) ghosts.insert(ghost.ghost_id());
   for (const auto& description : image.descriptions) {
     const auto dangling = [&](std::string_view what) {
-      return fail(ErrorKind::kImages,
-                  fmt::format("{}: description {}: {} that is not there", path, description.id(), what));
+      return fail(ErrorKind::kImages, fmt::format("{}: description {}: {} that is not there", path,
+                                                  description.id(), what));
     };
     if (description.has_regular() && description.regular().ghost_id() != 0 &&
         !ghosts.contains(description.regular().ghost_id()))

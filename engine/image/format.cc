@@ -31,9 +31,9 @@ std::string_view file_name(FileType type) {
 
 std::string_view record_name(uint32_t tag) {
   static constexpr std::string_view kNames[] = {
-      "",              "Manifest",     "Task",        "Thread",    "AddressSpace",
-      "Vma",           "MappedFile",   "SharedMemory", "Description", "GhostData",
-      "DescriptorTable", "PageRuns",   "DumpStats",   "RestoreStats"};
+      "",           "Manifest",     "Task",        "Thread",    "AddressSpace",    "Vma",
+      "MappedFile", "SharedMemory", "Description", "GhostData", "DescriptorTable", "PageRuns",
+      "DumpStats",  "RestoreStats"};
   return tag < std::size(kNames) ? kNames[tag] : std::string_view();
 }
 

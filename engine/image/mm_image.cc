@@ -41,7 +41,8 @@ std::string wrong_with(const pb::Vma& vma) {
     return fmt::format("huge page size {}", vma.hugetlb_page_size_bytes());
   if (!aligned(vma.file_offset_bytes()) || vma.file_offset_bytes() >= kMaxFileOffset)
     return fmt::format("file offset {}", vma.file_offset_bytes());
-  if ((vma.backing() == pb::Vma::FILE) != (vma.file_id() != 0)) return "file id and backing disagree";
+  if ((vma.backing() == pb::Vma::FILE) != (vma.file_id() != 0))
+    return "file id and backing disagree";
   if ((vma.backing() == pb::Vma::SHARED_MEMORY) != (vma.shared_memory_id() != 0))
     return "shared memory id and backing disagree";
   if (vma.name().size() > 255) return "name too long";
@@ -57,14 +58,16 @@ std::string wrong_with(const pb::Vma& vma) {
 std::string wrong_with(const pb::SharedMemory& shared) {
   if (!pb::SharedMemory::Kind_IsValid(shared.kind()))
     return fmt::format("unknown kind {}", static_cast<int>(shared.kind()));
-  if (shared.size_bytes() >= kMaxFileOffset) return fmt::format("{} bytes long", shared.size_bytes());
+  if (shared.size_bytes() >= kMaxFileOffset)
+    return fmt::format("{} bytes long", shared.size_bytes());
   if (!good_hugetlb_size(shared.hugetlb_page_size_bytes()))
     return fmt::format("huge page size {}", shared.hugetlb_page_size_bytes());
   return "";
 }
 
 bool complete(const MmImage& image) {
-  return image.spaces.empty() || image.spaces.back().vmas.size() == image.spaces.back().space.vma_count();
+  return image.spaces.empty() ||
+         image.spaces.back().vmas.size() == image.spaces.back().space.vma_count();
 }
 
 Result<void> add_vma(MmImage& image, const RecordReader& records, const RecordView& record) {
@@ -73,15 +76,16 @@ Result<void> add_vma(MmImage& image, const RecordReader& records, const RecordVi
   if (complete(image)) return records.fail_at(record, "a mapping that belongs to no address space");
   auto& vmas = image.spaces.back().vmas;
   if (!vmas.empty() && vma.start() < vmas.back().end())
-    return records.fail_at(record, fmt::format("{:x}-{:x} overlaps the mapping before it", vma.start(),
-                                               vma.end()));
+    return records.fail_at(
+        record, fmt::format("{:x}-{:x} overlaps the mapping before it", vma.start(), vma.end()));
   vmas.push_back(std::move(vma));
   return {};
 }
 
 Result<void> add_record(MmImage& image, const RecordReader& records, const RecordView& record) {
   if (record.is<pb::Vma>()) return add_vma(image, records, record);
-  if (!complete(image)) return records.fail_at(record, "the address space before it lacks mappings");
+  if (!complete(image))
+    return records.fail_at(record, "the address space before it lacks mappings");
   if (record.is<pb::AddressSpace>()) {
     auto space = TRY(records.parse<pb::AddressSpace>(record));
     if (const auto wrong = wrong_with(space); !wrong.empty()) return records.fail_at(record, wrong);
@@ -108,8 +112,9 @@ Result<void> check_references(const MmImage& image, const std::string& path) {
   for (const auto& space : image.spaces)
     for (const auto& vma : space.vmas)
       if (vma.file_id() > image.files.size() || vma.shared_memory_id() > image.shared.size())
-        return fail(ErrorKind::kImages, fmt::format("{}: mapping {:x}-{:x} names an object that is not there",
-                                                    path, vma.start(), vma.end()));
+        return fail(ErrorKind::kImages,
+                    fmt::format("{}: mapping {:x}-{:x} names an object that is not there", path,
+                                vma.start(), vma.end()));
   return {};
 }
 
@@ -130,7 +135,8 @@ Result<MmImage> load_mm(const CheckpointReader& reader) {
   MmImage image;
   while (const auto record = TRY(records.next())) TRY(add_record(image, records, *record));
   if (image.spaces.empty() || !complete(image))
-    return fail(ErrorKind::kImages, fmt::format("{}: mappings are missing at its end", records.path()));
+    return fail(ErrorKind::kImages,
+                fmt::format("{}: mappings are missing at its end", records.path()));
   TRY(check_references(image, records.path()));
   return image;
 }

@@ -18,8 +18,8 @@ struct AddressSpaceImage {
 
 struct MmImage {
   std::vector<AddressSpaceImage> spaces;
-  std::vector<pb::MappedFile> files;       // id n is element n-1
-  std::vector<pb::SharedMemory> shared;    // id n is element n-1
+  std::vector<pb::MappedFile> files;     // id n is element n-1
+  std::vector<pb::SharedMemory> shared;  // id n is element n-1
 
   // nullptr when there is none.
   const AddressSpaceImage* space(uint32_t id) const;
@@ -28,8 +28,8 @@ struct MmImage {
   const pb::SharedMemory* shared_memory(uint32_t id) const;
 };
 
-// Checked: VMA counts, alignment, order and overlap, user address range, file and shared memory ids.
-// Errors: kImages.
+// Checked: VMA counts, alignment, order and overlap, user address range, file and shared memory
+// ids. Errors: kImages.
 Result<MmImage> load_mm(const CheckpointReader& reader);
 
 }  // namespace cryostat::image

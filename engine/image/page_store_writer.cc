@@ -55,7 +55,8 @@ Result<uint64_t> PageStoreWriter::add_sums(std::span<const PageSum> sums) {
 
 Result<uint64_t> PageStoreWriter::append_pages(std::span<const uint8_t> pages) {
   if (pages.size() % kPageSize != 0)
-    return fail(ErrorKind::kFailed, fmt::format("append {} bytes to pages.img: not whole pages", pages.size()));
+    return fail(ErrorKind::kFailed,
+                fmt::format("append {} bytes to pages.img: not whole pages", pages.size()));
   TRY(pwrite_all(pages_.get(), pages.data(), pages.size(), next_offset_bytes(),
                  path_of(directory_, FileType::kPages)));
   std::vector<PageSum> sums;
@@ -69,7 +70,8 @@ Error PageStoreWriter::pages_write_error(int errno_value, uint64_t bytes_left) c
 }
 
 Result<void> PageStoreWriter::flush() {
-  TRY(write_all(sums_.get(), buffer_.data(), buffer_.size(), path_of(directory_, FileType::kPageSums)));
+  TRY(write_all(sums_.get(), buffer_.data(), buffer_.size(),
+                path_of(directory_, FileType::kPageSums)));
   buffer_.clear();
   return {};
 }

@@ -34,8 +34,8 @@ class PageStoreWriter {
   // next_index() past them. Returns the index of the first one.
   Result<uint64_t> add_sums(std::span<const PageSum> sums);
 
-  // Writes whole pages (size a multiple of 4096) at the end and adds their sums. Returns the index of
-  // the first one.
+  // Writes whole pages (size a multiple of 4096) at the end and adds their sums. Returns the index
+  // of the first one.
   Result<uint64_t> append_pages(std::span<const uint8_t> pages);
 
   // An error of a write to pages.img made by someone else, with path and hint; `bytes_left` is what

@@ -12,7 +12,8 @@ namespace {
 constexpr uint64_t kMaxAddress = uint64_t{1} << 63;
 
 // Appends the runs of one record to those of its owner; returns what is wrong, if anything.
-std::string add_runs(const pb::PageRuns& record, uint64_t pages_in_file, std::vector<PageRun>& runs) {
+std::string add_runs(const pb::PageRuns& record, uint64_t pages_in_file,
+                     std::vector<PageRun>& runs) {
   if (record.page_count_size() != record.address_size() ||
       record.page_index_size() != record.address_size())
     return "arrays of different lengths";
@@ -21,7 +22,8 @@ std::string add_runs(const pb::PageRuns& record, uint64_t pages_in_file, std::ve
     const PageRun run{record.address(i), record.page_index(i), record.page_count(i)};
     if (run.page_count == 0 || run.address % kPageSize != 0 || run.address >= kMaxAddress)
       return fmt::format("bad run of {} pages at {:x}", run.page_count, run.address);
-    if (run.address < end) return fmt::format("runs overlap or are not in order at {:x}", run.address);
+    if (run.address < end)
+      return fmt::format("runs overlap or are not in order at {:x}", run.address);
     if (run.page_index != kZeroPage &&
         (run.page_index >= pages_in_file || run.page_count > pages_in_file - run.page_index))
       return fmt::format("pages {}+{} are past the end of pages.img ({} pages)", run.page_index,
@@ -46,7 +48,8 @@ Result<PagemapImage> load_pagemap(const CheckpointReader& reader) {
   while (const auto record = TRY(records.next())) {
     const auto runs = TRY(records.parse<pb::PageRuns>(*record));
     if (!pb::PageRuns::Owner_IsValid(runs.owner()))
-      return records.fail_at(*record, fmt::format("unknown owner {}", static_cast<int>(runs.owner())));
+      return records.fail_at(*record,
+                             fmt::format("unknown owner {}", static_cast<int>(runs.owner())));
     auto& owned = image.owners[{runs.owner(), runs.owner_id()}];
     if (const auto wrong = add_runs(runs, reader.page_count(), owned); !wrong.empty())
       return records.fail_at(*record, wrong);

@@ -26,8 +26,8 @@ Result<void> check_file_header(const FileHeader& header, FileType type, const st
     return damaged("not a Cryostat image (wrong magic)");
   if (header.version > kImageFormatVersion)
     return fail(ErrorKind::kImages,
-                fmt::format("{}: written in image format version {}, this build reads up to {}", path,
-                            header.version, kImageFormatVersion));
+                fmt::format("{}: written in image format version {}, this build reads up to {}",
+                            path, header.version, kImageFormatVersion));
   if (header.xxh3 != XXH3_64bits(&header, offsetof(FileHeader, xxh3)))
     return damaged("checksum mismatch in the file header");
   if (header.version == 0) return damaged("format version 0 does not exist");
@@ -107,8 +107,8 @@ Result<std::optional<RecordView>> RecordReader::next() {
   sum.add(payload, header.length_bytes);
   if (sum.value() != header.xxh3) return fail_here(offset_, "checksum mismatch in a record");
 
-  const RecordView record{header.tag, offset_,
-                          {reinterpret_cast<const char*>(payload), header.length_bytes}};
+  const RecordView record{
+      header.tag, offset_, {reinterpret_cast<const char*>(payload), header.length_bytes}};
   begin_ += whole_bytes;
   offset_ += whole_bytes;
   if (record_name(header.tag).empty())

@@ -32,7 +32,8 @@ struct RecordView {
 // Every error is kImages and names file, offset and reason.
 class RecordReader {
  public:
-  // Takes a file open for reading at offset 0 and checks its header: magic, version, type, checksum.
+  // Takes a file open for reading at offset 0 and checks its header: magic, version, type,
+  // checksum.
   static Result<RecordReader> open(UniqueFd fd, std::string path, FileType type);
 
   // The next record, or nothing at the end of the file. Errors: truncated, checksum mismatch,
@@ -65,7 +66,7 @@ class RecordReader {
   UniqueFd fd_;
   std::string path_;
   uint64_t size_bytes_;
-  uint64_t offset_ = 0;         // of buffer_[begin_] in the file
+  uint64_t offset_ = 0;          // of buffer_[begin_] in the file
   std::vector<uint8_t> buffer_;  // bytes read ahead: [begin_, end_)
   size_t begin_ = 0;
   size_t end_ = 0;

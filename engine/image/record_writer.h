@@ -52,8 +52,8 @@ class RecordWriter {
   uint64_t record_count_ = 0;
 };
 
-// A failed write to an image: names the path; for ENOSPC and EDQUOT the hint says how much was still to
-// be written and how much is free. `errno_value` as the failing call left it.
+// A failed write to an image: names the path; for ENOSPC and EDQUOT the hint says how much was
+// still to be written and how much is free. `errno_value` as the failing call left it.
 Error write_error(int errno_value, int fd, const std::string& path, uint64_t bytes_left);
 
 }  // namespace cryostat::image

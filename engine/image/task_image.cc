@@ -51,7 +51,8 @@ std::string wrong_with(const pb::Thread& thread) {
   if (!pid_fits(thread.tid())) return fmt::format("tid {} is out of range", thread.tid());
   const auto& registers = thread.registers();
   if (registers.general().size() != sizeof(user_regs_struct))
-    return fmt::format("thread {}: {} bytes of general registers", thread.tid(), registers.general().size());
+    return fmt::format("thread {}: {} bytes of general registers", thread.tid(),
+                       registers.general().size());
   const size_t xstate_bytes = registers.xstate().size();
   if (xstate_bytes < kMinXstateBytes || xstate_bytes > kMaxXstateBytes)
     return fmt::format("thread {}: {} bytes of xstate", thread.tid(), xstate_bytes);
@@ -83,12 +84,14 @@ Result<TasksImage> load_tasks(const CheckpointReader& reader) {
     if (record->is<pb::Task>()) {
       if (!complete(image)) return records.fail_at(*record, "the task before it lacks threads");
       auto task = TRY(records.parse<pb::Task>(*record));
-      if (const auto wrong = wrong_with(task); !wrong.empty()) return records.fail_at(*record, wrong);
+      if (const auto wrong = wrong_with(task); !wrong.empty())
+        return records.fail_at(*record, wrong);
       image.tasks.push_back({std::move(task), {}});
       continue;
     }
     auto thread = TRY(records.parse<pb::Thread>(*record));
-    if (const auto wrong = wrong_with(thread); !wrong.empty()) return records.fail_at(*record, wrong);
+    if (const auto wrong = wrong_with(thread); !wrong.empty())
+      return records.fail_at(*record, wrong);
     if (complete(image)) return records.fail_at(*record, "a thread that belongs to no task");
     TaskImage& task = image.tasks.back();
     if (task.threads.empty() && thread.tid() != task.task.pid())
@@ -98,7 +101,8 @@ Result<TasksImage> load_tasks(const CheckpointReader& reader) {
     task.threads.push_back(std::move(thread));
   }
   if (image.tasks.empty() || !complete(image))
-    return fail(ErrorKind::kImages, fmt::format("{}: tasks or threads are missing at its end", records.path()));
+    return fail(ErrorKind::kImages,
+                fmt::format("{}: tasks or threads are missing at its end", records.path()));
   return image;
 }
 

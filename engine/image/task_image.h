@@ -20,8 +20,8 @@ struct TasksImage {
   const TaskImage& root() const { return tasks.front(); }
 };
 
-// Checked: thread counts, leader tid equals pid, no tid twice, register sets of the right size, signal
-// numbers, siginfo sizes. Errors: kImages.
+// Checked: thread counts, leader tid equals pid, no tid twice, register sets of the right size,
+// signal numbers, siginfo sizes. Errors: kImages.
 Result<TasksImage> load_tasks(const CheckpointReader& reader);
 
 }  // namespace cryostat::image

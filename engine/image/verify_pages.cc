@@ -57,8 +57,9 @@ Result<void> CheckpointReader::verify_pages(uint64_t first, uint64_t count,
     }
     for (uint64_t i = 0; i < pages; ++i)
       if (page_sum(&buffer[i * kPageSize]) != sums_[first + done + i])
-        return fail(ErrorKind::kImages, fmt::format("{}: byte {}: damaged: checksum mismatch in page {}", path,
-                                                    (first + done + i) * kPageSize, first + done + i));
+        return fail(ErrorKind::kImages,
+                    fmt::format("{}: byte {}: damaged: checksum mismatch in page {}", path,
+                                (first + done + i) * kPageSize, first + done + i));
     done += pages;
     if (done % (16 * kChunkPages) == 0) TRY(stop.check());
   }

@@ -19,10 +19,10 @@ Error write_error(int errno_value, int fd, const std::string& path, uint64_t byt
   struct statvfs info;
   const uint64_t free_bytes =
       fstatvfs(fd, &info) == 0 ? uint64_t{info.f_bavail} * info.f_frsize : 0;
-  return std::move(error).with_hint(
-      fmt::format("the file system is full: {} bytes are free, {} more are needed at least; free some "
-                  "space or choose another folder with -D",
-                  free_bytes, bytes_left));
+  return std::move(error).with_hint(fmt::format(
+      "the file system is full: {} bytes are free, {} more are needed at least; free some "
+      "space or choose another folder with -D",
+      free_bytes, bytes_left));
 }
 
 Result<void> write_all(int fd, const void* bytes, size_t size, const std::string& path) {
