@@ -1,10 +1,197 @@
 #include "engine/restore/restore.h"
 
+#include <sys/ioctl.h>
+
+#include <array>
+#include <csignal>
+#include <optional>
+
+#include "engine/base/plan_report.h"
+#include "engine/base/span.h"
+#include "engine/files/restore.h"
+#include "engine/files/terminal.h"
+#include "engine/image/checkpoint_images.h"
+#include "engine/image/checkpoint_reader.h"
+#include "engine/memory/mapped_file_check.h"
+#include "engine/restore/blob_run.h"
+#include "engine/restore/create_task.h"
+#include "engine/restore/finish.h"
+#include "engine/restore/hosted_plan.h"
+#include "engine/restore/machine_check.h"
+#include "engine/restore/page_verifier.h"
+#include "engine/restore/vdso_move.h"
+#include "engine/task/state_plan.h"
+#include "engine/task/task_check.h"
+
 namespace cryostat::restore {
 
-Result<Outcome> run(const Options&, const StopRequest& stop, Progress&) {
-  TRY(stop.check());
-  return fail(ErrorKind::kFailed, "restore: the stages are not joined yet");
+namespace {
+
+// Names of the stage spans, in order; they become the stages of the statistics.
+constexpr std::array kStages = {"read images", "plan",    "create task", "hosted child",
+                                "restorer",    "finish",  "await verification", "release"};
+
+// One restore, as its list of stages; what a stage leaves for later ones is a member.
+class Restore {
+ public:
+  Restore(const Options& options, const StopRequest& stop, Progress& progress)
+      : options_(options), stop_(stop), progress_(progress), start_ns_(monotonic_ns()) {}
+
+  Result<Outcome> run() {
+    TRY(read_images());
+    TRY(plan());
+    if (options_.dry_run) return dry_run_outcome();
+    TRY(create_task());
+    TRY(rebuild());
+    TRY(finish());
+    TRY(release());
+    return outcome();
+  }
+
+ private:
+  Result<void> read_images();
+  Result<void> plan();
+  Result<Outcome> dry_run_outcome();
+  Result<void> create_task();
+  Result<void> rebuild();
+  Result<void> finish();
+  Result<void> release();
+  Result<Outcome> outcome();
+
+  const image::TaskImage& root() const { return images_.tasks.root(); }
+
+  const Options& options_;
+  const StopRequest& stop_;
+  Progress& progress_;
+  const uint64_t start_ns_;
+
+  std::optional<image::CheckpointReader> reader_;
+  image::CheckpointImages images_;
+  const image::AddressSpaceImage* space_ = nullptr;
+  UniqueFd terminal_;
+  PlanReport report_;
+  VdsoChoice vdso_;
+  std::optional<HostedInputs> inputs_;
+  std::optional<CreatedTask> task_;
+  std::optional<PageVerifier> verifier_;  // after task_: joined before the task is killed
+  LaunchReport launch_;
+};
+
+Result<void> Restore::read_images() {
+  const Span span("read images");
+  reader_.emplace(TRY(image::CheckpointReader::open(options_.images_dir)));
+  images_ = TRY(image::load_images(*reader_));
+  if (images_.tasks.tasks.size() != 1) {
+    return fail(ErrorKind::kRefused, "the checkpoint holds " +
+                                         std::to_string(images_.tasks.tasks.size()) +
+                                         " processes; process trees can't be restored yet");
+  }
+  space_ = images_.mm.space(root().task.address_space_id());
+  return stop_.check();
+}
+
+Result<void> Restore::plan() {
+  const Span span("plan");
+  if (options_.shell_job) terminal_ = files::find_job_terminal();
+  check_machine(reader_->manifest(), images_.tasks, report_);
+  task::check_task(root().task, root().threads, {.shell_job = options_.shell_job}, report_);
+  files::check_files(images_.files,
+                     {.shell_job = options_.shell_job, .terminal_fd = terminal_.get()}, report_);
+  TRY(memory::check_mapped_files(images_.mm, report_));
+  if (auto choice = choose_vdso(space_->space, root().threads, options_.vdso)) {
+    vdso_ = std::move(*choice);
+    report_.ok("vDSO", vdso_.why);
+  } else {
+    report_.missing("vDSO", choice.error());
+  }
+  TRY(report_.check());
+  return stop_.check();
+}
+
+Result<Outcome> Restore::dry_run_outcome() {
+  constexpr unsigned kVerifyThreads = 2;
+  TRY(reader_->verify_all_pages(kVerifyThreads, stop_));
+  report_.ok("page data", std::to_string(reader_->page_count()) + " pages, checksums hold");
+  Outcome outcome;
+  outcome.plan_lines = report_.lines();
+  return outcome;
+}
+
+Result<void> Restore::create_task() {
+  const Span span("create task");
+  inputs_.emplace(HostedInputs{images_, root(), *space_, reader_->pages_fd(), terminal_.get(),
+                               options_.restore_threads});
+  const CreateOptions create{.sibling = options_.sibling,
+                             .suspend_seccomp = task::needs_suspended_seccomp(root().threads)};
+  const HostedPlan hosted = make_hosted_plan(*inputs_, vdso_);
+  task_.emplace(TRY(create_root(HostPid(root().task.pid()), create, hosted)));
+  return {};
+}
+
+Result<void> Restore::rebuild() {
+  {
+    // Begins after the fork, so that no thread of ours is copied into the task.
+    const Span span("hosted child");
+    verifier_.emplace(*reader_, progress_);
+    launch_ = TRY(task_->wait_ready(stop_));
+  }
+  const Span span("restorer");
+  std::vector<Tid> tids;
+  tids.reserve(root().threads.size());
+  for (const auto& thread : root().threads) tids.emplace_back(thread.tid());
+  return run_blob(*task_, launch_, tids, stop_);
+}
+
+Result<void> Restore::finish() {
+  {
+    const Span span("finish");
+    TRY(finish_threads(*task_, launch_, root().task, root().threads));
+  }
+  const Span span("await verification");
+  return verifier_->join(stop_);
+}
+
+Result<void> Restore::release() {
+  const Span span("release");
+  bool window_changed = false;
+  if (options_.before_release) TRY(options_.before_release(task_->pid()));
+  if (terminal_ && files::uses_job_terminal(images_.files)) {
+    window_changed = TRY(files::apply_terminal_settings(images_.files, terminal_.get())) ==
+                     files::WindowSize::kChanged;
+  }
+  const bool stopped = options_.leave_stopped || root().task.stopped();
+  const int stop_signal =
+      options_.leave_stopped ? SIGSTOP : static_cast<int>(root().task.stop_signal());
+  const HostPid pid = task_->pid();
+  TRY(restore::release(*task_, root().threads,
+                       stopped ? ReleaseAs::kStopped : ReleaseAs::kRunning, stop_signal));
+  // A job that drew for another window size redraws.
+  if (window_changed) ::kill(pid.value, SIGWINCH);
+  return {};
+}
+
+Result<Outcome> Restore::outcome() {
+  Outcome outcome;
+  outcome.root_pid = task_->pid();
+  auto& stats = outcome.stats;
+  stats.set_total_ns(monotonic_ns() - start_ns_);
+  stats.set_pages_restored(reader_->page_count());
+  stats.set_bytes_restored(reader_->page_count() * kPageSize);
+  stats.set_tasks(images_.tasks.tasks.size());
+  stats.set_threads(root().threads.size());
+  stats.set_restore_threads(options_.restore_threads);
+  for (const char* name : kStages) {
+    auto* stage = stats.add_stages();
+    stage->set_name(name);
+    stage->set_duration_ns(SpanLog::get().total_ns(name));
+  }
+  return outcome;
+}
+
+}  // namespace
+
+Result<Outcome> run(const Options& options, const StopRequest& stop, Progress& progress) {
+  return Restore(options, stop, progress).run();
 }
 
 }  // namespace cryostat::restore
