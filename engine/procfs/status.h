@@ -59,7 +59,6 @@ struct Status {
   uint32_t seccomp_mode = 0;
   uint32_t seccomp_filters = 0;    // 5.9
   bool thp_enabled = true;         // "THP_enabled:", 5.0
-  bool untagged = false;
   uint64_t vm_locked_kib = 0;
   std::string shadow_stack;        // "x86_Thread_features:" ("shstk wrss", usually empty), 6.6
 };
