@@ -1,9 +1,11 @@
 // cr ACTION …: runs cr-ACTION from the folder this program is in, else from PATH.
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -42,12 +44,18 @@ void print_usage(FILE* to) {
   std::fputs("\ncr ACTION --help lists the options of one.\n", to);
 }
 
+// Options whose value stands in the next argument, and may look like an action.
+constexpr std::array kWithValue = std::to_array<std::string_view>(
+    {"-t", "--tree", "-D", "--images-dir", "-W", "--work-dir", "-o", "--log-file", "--config",
+     "--pidfile", "--timeout", "--trace", "--transfer", "--ghost-limit", "--restore-threads"});
+
 // The action's place among the arguments: first, or after options ("cr -D ckpt restore").
 size_t find_action(const std::vector<char*>& arguments) {
   if (arguments.empty() || arguments[0][0] != '-') return 0;
-  if (is_action(arguments.back())) return arguments.size() - 1;
   for (size_t i = 0; i < arguments.size(); ++i) {
-    if (is_action(arguments[i])) return i;
+    const bool is_value = i > 0 && std::find(kWithValue.begin(), kWithValue.end(),
+                                             arguments[i - 1]) != kWithValue.end();
+    if (!is_value && is_action(arguments[i])) return i;
   }
   return 0;
 }

@@ -52,6 +52,10 @@ Result<po::parsed_options> parse_tokens(const OptionSpec& spec,
                                   .allow_unregistered()
                                   .run();
   TRY(check_known(spec, parsed));
+  // An implicit value would replace the occurrences before it; -v -v is to count as two.
+  for (auto& option : parsed.options) {
+    if (option.string_key == "verbosity" && option.value.empty()) option.value.emplace_back();
+  }
   return parsed;
 }
 
