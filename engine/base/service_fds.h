@@ -1,5 +1,5 @@
-// Descriptors the engine needs in a process whose descriptor numbers belong to someone else: kept at
-// numbers the restored task does not use, and closed by the restorer when all is done.
+// Descriptors the engine needs in a process whose descriptor numbers belong to someone else: kept
+// at numbers the restored task does not use, and closed by the restorer when all is done.
 #pragma once
 
 #include <span>
@@ -13,8 +13,8 @@ namespace cryostat {
 class ServiceFds {
  public:
   // `target_numbers`: every descriptor number the restored task will have. Raises the soft
-  // RLIMIT_NOFILE of this process to its hard limit when the numbers need it; service numbers are the
-  // smallest ones above the target's highest (a descriptor table never shrinks again), or gaps
+  // RLIMIT_NOFILE of this process to its hard limit when the numbers need it; service numbers are
+  // the smallest ones above the target's highest (a descriptor table never shrinks again), or gaps
   // below the limit. kMachine when a target number is not below the hard limit.
   static Result<ServiceFds> create(std::vector<int> target_numbers);
 

@@ -9,8 +9,9 @@
 
 namespace cryostat::restore {
 
-// The start of `size_bytes` (page aligned) that touch none of `taken` (any order, overlaps allowed),
-// with a guard distance on either side so that stacks may still grow. Pure. kMachine when there is no room.
+// The start of `size_bytes` (page aligned) that touch none of `taken` (any order, overlaps
+// allowed), with a guard distance on either side so that stacks may still grow. Pure. kMachine when
+// there is no room.
 Result<uint64_t> find_area(std::vector<AddressRange> taken, uint64_t size_bytes);
 
 // The mappings of this process.

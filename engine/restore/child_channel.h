@@ -1,11 +1,13 @@
 // What cr-restore and the task it creates say to each other while the task still runs hosted code:
-// "go" (the task is traced), then either the error that ended it or "ready" (about to enter the blob).
+// "go" (the task is traced), then either the error that ended it or "ready" (about to enter the
+// blob).
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "engine/base/error.h"
 #include "engine/base/unique_fd.h"
@@ -19,9 +21,7 @@ struct LaunchReport {
   uint64_t plan = 0;            // the wire::RestorerPlan, start of the arena
   uint64_t threads_offset = 0;  // WireSpan<RestorerThread>, relative to the arena
   uint64_t thread_count = 0;
-  // The part of the area that goes at the end: with a re-targeted vDSO this is all of it as well,
-  // the vDSO lies outside.
-  uint64_t vdso_start = 0;      // where the working vDSO is once the blob is done; 0: none
+  uint64_t vdso_start = 0;  // where the working vDSO is once the blob is done; 0: none
   uint64_t vdso_size_bytes = 0;
 };
 
@@ -34,7 +34,8 @@ class ChildChannel {
   // Parent's side.
   Result<void> send_go();
   // The child's next message if there is one: ready, or the child's Error. nullopt when nothing
-  // came within `timeout_ms`; an Error "ended without a word" at end of file.
+  // came within `timeout_ms`; an Error with the message kEndedWithoutAWord at end of file.
+  static constexpr const char* kEndedWithoutAWord = "the new task ended without a word";
   Result<std::optional<LaunchReport>> receive(int timeout_ms);
 
   // Child's side.

@@ -1,4 +1,5 @@
-// A task created under its old pid, traced from its first moment, killed and reaped unless released.
+// A task created under its old pid, traced from its first moment, killed and reaped unless
+// released.
 #pragma once
 
 #include "engine/base/deadline.h"
@@ -27,8 +28,8 @@ class CreatedTask {
   HostPid pid() const { return pid_; }
   int pidfd() const { return pidfd_.get(); }
 
-  // Waits until the child's hosted part is done: its report, or the child's own Error, or how it died.
-  // `stop` is looked at all the time. The child then runs in the blob.
+  // Waits until the child's hosted part is done: its report, or the child's own Error, or how it
+  // died. `stop` is looked at all the time. The child then runs in the blob.
   Result<LaunchReport> wait_ready(const StopRequest& stop);
 
   // The task is released and lives its own life: the destructor does nothing any more.

@@ -26,8 +26,13 @@ enum class ReleaseAs {
   kStopped,  // in a group stop: --leave-stopped, or a target that was stopped when it was dumped
 };
 
-// Lets every thread go at once and gives up ownership: nothing kills the task any more. `stop_signal`
-// is what a kStopped task is stopped with (SIGSTOP for --leave-stopped).
+// The signal that stops the task the way the dumped one was stopped, where that still works;
+// SIGSTOP otherwise (a handler is set, or the task's process group is an orphaned one).
+int stop_signal_for(const CreatedTask& task, const pb::Task& image);
+
+// Lets every thread go at once and gives up ownership: nothing kills the task any more.
+// `stop_signal` is what a kStopped task is stopped with: SIGSTOP for --leave-stopped, else
+// stop_signal_for().
 Result<void> release(CreatedTask& task, const std::vector<pb::Thread>& threads, ReleaseAs as,
                      int stop_signal);
 

@@ -42,8 +42,9 @@ struct HostedPlan {
   // Every other inherited descriptor is closed before the first step.
   std::vector<int*> keep_fds;
   std::vector<HostedStep> steps;
-  // Fills plan.memory, plan.task and plan.threads (tid and state of each, leader first). The rest of
-  // the plan is filled by launch. The arena already holds a RestorerPlan's worth of bytes at offset 0.
+  // Fills plan.memory, plan.task and plan.threads (tid and state of each, leader first). The rest
+  // of the plan is filled by launch. The arena already holds a RestorerPlan's worth of bytes at
+  // offset 0.
   std::function<Result<void>(ChildContext&, WireArena&, wire::RestorerPlan&)> fill_plan;
 };
 

@@ -30,24 +30,24 @@ struct VdsoMapping {
 struct VdsoChoice {
   enum class Way : uint8_t { kNone, kMove, kRetarget };
   Way way = Way::kNone;
-  std::vector<VdsoMapping> current;   // this process's, in address order (the fork has the same)
-  uint64_t group_start = 0;           // of `current`
+  std::vector<VdsoMapping> current;  // this process's, in address order (the fork has the same)
+  uint64_t group_start = 0;          // of `current`
   uint64_t group_end = 0;
-  uint64_t vdso_start = 0;            // [vdso] in `current`
+  uint64_t vdso_start = 0;  // [vdso] in `current`
   uint64_t vdso_size_bytes = 0;
-  uint64_t target_vdso = 0;           // where the old one was
+  uint64_t target_vdso = 0;  // where the old one was
   uint64_t target_vdso_size_bytes = 0;
-  std::vector<unsigned char> patched_image;  // kRetarget: old bytes; entries are patched at launch
-  std::string why;                    // one line for the log
+  std::vector<unsigned char> old_image;  // kRetarget: the old vDSO as it was; patched at launch
+  std::string why;                       // one line for the log
 };
 
 // Decides from the images, this process's own maps and the mode asked for. kMachine when the vDSO
 // differs and a thread was frozen inside it, or when kMove was asked for and is not possible.
-Result<VdsoChoice> choose_vdso(const pb::AddressSpace& space, const std::vector<pb::Thread>& threads,
-                               VdsoMode mode);
+Result<VdsoChoice> choose_vdso(const pb::AddressSpace& space,
+                               const std::vector<pb::Thread>& threads, VdsoMode mode);
 
-// `image` (an old vDSO, mapped at any address) with each exported function's entry made a jump to the
-// function of the same name in `current` mapped at `current_at`; a function the current one
+// `image` (an old vDSO, mapped at any address) with each exported function's entry made a jump to
+// the function of the same name in `current` mapped at `current_at`; a function the current one
 // lacks returns -ENOSYS, on which C libraries make the system call. Pure. kMachine when either
 // is not a vDSO this understands.
 Result<std::vector<unsigned char>> retarget_image(std::span<const unsigned char> image,

@@ -1,4 +1,5 @@
-// What cr-restore hands to the restorer blob: one arena (see span.h) that starts with a RestorerPlan.
+// What cr-restore hands to the restorer blob: one arena (see span.h) that starts with a
+// RestorerPlan.
 //
 // Life of a restored task: the engine's hosted child prepares descriptors, session, limits …, maps
 // the restorer area where neither the child nor the target has anything, and jumps to the blob's
@@ -9,14 +10,18 @@
 //
 // The blob then runs, in this order:
 //   1. park     (restorer/vdso.*)       vvar and vDSO move into the area
-//   2. memory   (restorer/memory.*)     unmap all but the area, map every VMA, fill, protect, advise
+//   2. memory   (restorer/memory.*)     unmap all but the area, map every VMA, fill, protect,
+//   advise
 //   3. vdso     (restorer/vdso.*)       vvar and vDSO move to their old place
 //   4. threads  (restorer/threads.*)    clone3(set_tid) all but the leader
-//   5. state    (restorer/task_state.*, thread_state.*)  per task, per thread
-//   6. every thread stops with int3; the engine, which traces them, takes over.
-// Every signal but SIGTRAP is blocked throughout. The leader stops with int3 once before step 5
-// too, when all threads exist (step kThreads): the new threads are traced through CLONE_PTRACE and
-// the engine lets them go from there. A step that fails stores its step and -errno in the plan and
+//   5. state    (restorer/task_state.*) what the task's threads share
+//   6. the leader stops with int3: all threads exist, traced through CLONE_PTRACE, and the engine
+//      lets them go
+//   7. state    (restorer/thread_state.*) each thread its own; then the leader the rest of the
+//   task's
+//   8. every thread stops with int3; the engine, which traces them, takes over.
+// Every signal but SIGTRAP is blocked throughout: a trap that is blocked or ignored would make the
+// kernel reset the handler of SIGTRAP. A step that fails stores its step and -errno in the plan and
 // stops with int3 as well.
 #pragma once
 
@@ -55,32 +60,33 @@ enum class RestorerStep : uint32_t {
 struct RestorerThread {
   int32_t tid = 0;
   uint32_t reserved = 0;
-  uint64_t stack_top = 0;      // in the restorer area, 16-byte aligned
-  ThreadState state;           // restorer_state.h
+  uint64_t stack_top = 0;  // in the restorer area, 16-byte aligned
+  ThreadState state;       // restorer_state.h
   // Written by the blob.
-  uint32_t step = 0;           // RestorerStep reached
-  int32_t error = 0;           // -errno of the step that failed
-  uint64_t detail = 0;         // what it was about: an address, a timer id, …
+  uint32_t step = 0;    // RestorerStep reached
+  int32_t error = 0;    // -errno of the step that failed
+  uint64_t detail = 0;  // what it was about: an address, a timer id, …
 };
 
 // One mapping of the vvar/vDSO group, in address order. Zero size: unused.
 struct VdsoPiece {
   uint64_t from = 0;
-  uint64_t to = 0;             // where it belongs at the end
+  uint64_t to = 0;  // where it belongs at the end
   uint64_t size_bytes = 0;
 };
 inline constexpr uint32_t kMaxVdsoPieces = 8;
 
 // How the vDSO gets back to its old address.
 //   move:      the group of mappings itself goes there (same vDSO as at the dump)
-//   re-target: the group stays where `to` says (a free place) and `image`, the old vDSO's bytes with
+//   re-target: the group stays where `to` says (a free place) and `image`, the old vDSO's bytes
+//   with
 //              every function's entry jumping into the new one, is mapped at the old address.
 struct VdsoPlan {
   VdsoPiece pieces[kMaxVdsoPieces] = {};
-  uint32_t piece_count = 0;    // 0: nothing to move
+  uint32_t piece_count = 0;  // 0: nothing to move
   uint32_t reserved = 0;
-  uint64_t parking = 0;        // in the area; room for all pieces in a row
-  uint64_t image_to = 0;       // re-target only
+  uint64_t parking = 0;   // in the area; room for all pieces in a row
+  uint64_t image_to = 0;  // re-target only
   WireSpan<unsigned char> image;
 };
 
@@ -93,20 +99,20 @@ struct DescriptorRange {
 struct RestorerPlan {
   uint32_t magic = kRestorerMagic;
   uint32_t version = kRestorerVersion;
-  uint64_t area_start = 0;     // [area_start, area_end) holds blob, arena and stacks; stays mapped
+  uint64_t area_start = 0;  // [area_start, area_end) holds blob, arena and stacks; stays mapped
   uint64_t area_end = 0;
   uint64_t helper_stacks = 0;  // kMaxHelpers stacks of kHelperStackBytes each start here
   MemoryPlan memory;           // restorer_memory.h
   VdsoPlan vdso;
-  TaskState task;              // restorer_state.h
+  TaskState task;  // restorer_state.h
   WireSpan<RestorerThread> threads;
   WireSpan<DescriptorRange> service_fds;
   // Written by the blob.
-  uint32_t step = 0;           // RestorerStep the leader is in
-  int32_t error = 0;           // -errno
+  uint32_t step = 0;  // RestorerStep the leader is in
+  int32_t error = 0;  // -errno
   uint64_t detail = 0;
   // Between the threads (futex words).
-  uint32_t threads_done = 0;   // threads but the leader that have finished, failed ones included
+  uint32_t threads_done = 0;  // threads but the leader that have finished, failed ones included
   uint32_t threads_failed = 0;
 };
 

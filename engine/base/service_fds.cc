@@ -1,0 +1,123 @@
+#include "engine/base/service_fds.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/close_range.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <climits>
+
+namespace cryostat {
+namespace {
+
+bool contains(const std::vector<int>& sorted, int value) {
+  return std::binary_search(sorted.begin(), sorted.end(), value);
+}
+
+// Room above the target's highest number that a restore comfortably does with.
+constexpr int kServiceRoom = 4096;
+
+// The soft limit, raised when numbers up to `wanted` would not fit below it.
+Result<int> limit_for(int wanted) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return fail_errno("getrlimit RLIMIT_NOFILE");
+  if (limit.rlim_cur < static_cast<rlim_t>(wanted) && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) return fail_errno("raise the soft RLIMIT_NOFILE");
+  }
+  return static_cast<int>(std::min<rlim_t>(limit.rlim_cur, INT_MAX));
+}
+
+Result<void> close_between(unsigned first, unsigned last) {
+  if (first > last) return {};
+  if (syscall(SYS_close_range, first, last, 0) != 0) {
+    return fail_errno(fmt::format("close descriptors {} to {}", first, last));
+  }
+  return {};
+}
+
+// Closes everything but the numbers in `kept` (ascending).
+Result<void> close_gaps(const std::vector<int>& kept) {
+  unsigned next = 0;
+  for (const int fd : kept) {
+    const auto number = static_cast<unsigned>(fd);
+    if (number > next) TRY(close_between(next, number - 1));
+    next = number + 1;
+  }
+  return close_between(next, UINT_MAX);
+}
+
+}  // namespace
+
+Result<ServiceFds> ServiceFds::create(std::vector<int> target_numbers) {
+  std::sort(target_numbers.begin(), target_numbers.end());
+  const int highest = target_numbers.empty() ? 2 : target_numbers.back();
+  if (!target_numbers.empty() && (target_numbers.front() < 0 || highest > INT_MAX - kServiceRoom)) {
+    return fail(ErrorKind::kImages, fmt::format("descriptor number {} is impossible", highest));
+  }
+  const int limit = TRY(limit_for(highest + kServiceRoom));
+  if (highest >= limit) {
+    return tl::unexpected(
+        Error(ErrorKind::kMachine,
+              fmt::format("descriptor {} of the target is not below the limit of {} "
+                          "open files",
+                          highest, limit))
+            .with_hint("raise the hard limit (ulimit -Hn) of the shell that runs cr-restore"));
+  }
+  return ServiceFds(std::move(target_numbers), limit);
+}
+
+Result<int> ServiceFds::next_number() const {
+  const int highest = target_numbers_.empty() ? 2 : target_numbers_.back();
+  const auto usable = [&](int fd) { return !contains(target_numbers_, fd) && !is_service(fd); };
+  for (int fd = highest + 1; fd < limit_; ++fd) {
+    if (usable(fd)) return fd;
+  }
+  for (int fd = std::min(highest, limit_ - 1); fd > 2; --fd) {
+    if (usable(fd)) return fd;
+  }
+  return fail(ErrorKind::kMachine,
+              fmt::format("no descriptor number is left below the limit of {}", limit_));
+}
+
+Result<int> ServiceFds::adopt_copy(int fd) {
+  const int number = TRY(next_number());
+  if (fd == number) {
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+      return fail_errno(fmt::format("keep descriptor {}", fd));
+  } else if (dup3(fd, number, O_CLOEXEC) < 0) {
+    return fail_errno(fmt::format("move descriptor {} to {}", fd, number));
+  }
+  numbers_.insert(std::lower_bound(numbers_.begin(), numbers_.end(), number), number);
+  return number;
+}
+
+Result<int> ServiceFds::adopt(UniqueFd fd) {
+  const int number = TRY(adopt_copy(fd.get()));
+  if (number == fd.get()) (void)fd.release();
+  return number;
+}
+
+void ServiceFds::drop(int fd) {
+  const auto at = std::lower_bound(numbers_.begin(), numbers_.end(), fd);
+  if (at == numbers_.end() || *at != fd) return;
+  numbers_.erase(at);
+  close(fd);
+}
+
+bool ServiceFds::is_service(int fd) const { return contains(numbers_, fd); }
+bool ServiceFds::is_target(int fd) const { return contains(target_numbers_, fd); }
+
+Result<void> ServiceFds::close_others() const {
+  std::vector<int> kept;
+  kept.reserve(numbers_.size() + target_numbers_.size());
+  std::merge(numbers_.begin(), numbers_.end(), target_numbers_.begin(), target_numbers_.end(),
+             std::back_inserter(kept));
+  return close_gaps(kept);
+}
+
+Result<void> ServiceFds::close_all_but_service() const { return close_gaps(numbers_); }
+
+}  // namespace cryostat

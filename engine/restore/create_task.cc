@@ -1,0 +1,144 @@
+#include "engine/restore/create_task.h"
+
+#include <fmt/format.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "engine/restore/traced_thread.h"
+
+namespace cryostat::restore {
+namespace {
+
+// How long a look at the channel lasts before the child itself is looked at.
+constexpr int kLookEveryMs = 20;
+
+Failure creation_failed(int error, HostPid pid) {
+  std::string what = fmt::format("create a process with pid {}", pid.value);
+  if (error == EEXIST) {
+    return tl::unexpected(
+        Error::from_errno(error, std::move(what))
+            .as(ErrorKind::kMachine)
+            .with_hint(fmt::format("end the process or thread that has number {} now", pid.value)));
+  }
+  if (error == EPERM) {
+    return tl::unexpected(
+        Error::from_errno(error, std::move(what))
+            .with_hint("choosing a pid needs CAP_CHECKPOINT_RESTORE (or CAP_SYS_ADMIN) in the "
+                       "user namespace that owns the pid namespace"));
+  }
+  if (error == EINVAL) {
+    return tl::unexpected(
+        Error::from_errno(error, std::move(what))
+            .as(ErrorKind::kMachine)
+            .with_hint(
+                "the pid must be below kernel.pid_max, and not 1 unless the pid namespace has "
+                "no init"));
+  }
+  return fail_errno(error, std::move(what));
+}
+
+// A traced thread that died stays a zombie until its tracer has waited for it, and the leader's end
+// is only reported after all others'.
+void reap_threads(HostPid pid) {
+  std::error_code ignored;
+  const auto tasks = fmt::format("/proc/{}/task", pid.value);
+  for (const auto& entry : std::filesystem::directory_iterator(tasks, ignored)) {
+    const int tid = std::atoi(entry.path().filename().c_str());
+    if (tid <= 0 || tid == pid.value) continue;
+    int status = 0;
+    while (waitpid(tid, &status, __WALL) == tid && !WIFEXITED(status) && !WIFSIGNALED(status)) {
+    }
+  }
+}
+
+}  // namespace
+
+CreatedTask::CreatedTask(CreatedTask&& other) noexcept
+    : pid_(other.pid_),
+      pidfd_(std::move(other.pidfd_)),
+      channel_(std::move(other.channel_)),
+      owned_(std::exchange(other.owned_, false)) {}
+
+CreatedTask::~CreatedTask() {
+  if (!owned_) return;
+  // SIGKILL ends a ptrace stop as well.
+  syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
+  reap_threads(pid_);
+  int status = 0;
+  for (;;) {
+    const pid_t got = waitpid(pid_.value, &status, __WALL);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 || WIFEXITED(status) || WIFSIGNALED(status)) break;
+  }
+}
+
+Result<void> CreatedTask::seize(const CreateOptions& options) {
+  long flags = PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD;
+  if (options.suspend_seccomp) flags |= PTRACE_O_SUSPEND_SECCOMP;
+  if (ptrace(PTRACE_SEIZE, pid_.value, nullptr, flags) == 0) return {};
+  const int error = errno;
+  return tl::unexpected(
+      Error::from_errno(error, fmt::format("PTRACE_SEIZE the new task {}", pid_.value))
+          .with_hint(
+              options.suspend_seccomp
+                  ? "a task with seccomp filters is restored with CAP_SYS_ADMIN, outside seccomp"
+                  : "restoring needs CAP_SYS_PTRACE where ptrace is restricted"));
+}
+
+Result<void> CreatedTask::look_at_child() {
+  ThreadStop stop;
+  const Tid tid(pid_.value);
+  if (!TRY(poll_stop(tid, stop))) return {};
+  if (stop.kind == ThreadStop::Kind::kEnded) {
+    return fail(ErrorKind::kFailed,
+                fmt::format("the new task {} {}", pid_.value, describe(tid, stop)));
+  }
+  const bool stop_signal = stop.kind == ThreadStop::Kind::kEvent || stop.signal == SIGSTOP;
+  if (stop_signal) return resume(tid, PTRACE_CONT);
+  return fail(ErrorKind::kFailed,
+              fmt::format("the new task {} {}", pid_.value, describe(tid, stop)));
+}
+
+Result<LaunchReport> CreatedTask::wait_ready(const StopRequest& stop) {
+  for (;;) {
+    TRY(stop.check());
+    Result<std::optional<LaunchReport>> message = channel_.receive(kLookEveryMs);
+    if (message.has_value() && message->has_value()) return **message;
+    // A child that ended without a word tells more itself: how it died.
+    const bool silent =
+        message.has_value() || message.error().message() == ChildChannel::kEndedWithoutAWord;
+    if (!silent) return tl::unexpected(std::move(message).error());
+    TRY(look_at_child());
+  }
+}
+
+Result<CreatedTask> create_root(HostPid pid, const CreateOptions& options, const HostedPlan& plan) {
+  auto [parent_end, child_end] = TRY(ChildChannel::create());
+  pid_t wanted = pid.value;
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_PIDFD | (options.sibling ? CLONE_PARENT : 0);
+  args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
+  // With CLONE_PARENT the kernel takes our own exit signal and refuses another (clone(2)).
+  args.exit_signal = options.sibling ? 0 : SIGCHLD;
+  args.set_tid = reinterpret_cast<uint64_t>(&wanted);
+  args.set_tid_size = 1;
+  const long result = syscall(SYS_clone3, &args, sizeof(args));
+  if (result < 0) return creation_failed(errno, pid);
+  if (result == 0) {
+    parent_end.take_fd().reset();
+    hosted_child_main(std::move(child_end), plan);
+  }
+  CreatedTask task(pid, UniqueFd(pidfd), std::move(parent_end));
+  TRY(task.seize(options));
+  TRY(task.channel_.send_go());
+  return task;
+}
+
+}  // namespace cryostat::restore

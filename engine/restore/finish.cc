@@ -1,0 +1,238 @@
+#include "engine/restore/finish.h"
+
+#include <errno.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/auxv.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "engine/base/span.h"
+#include "engine/restore/restart_block.h"
+#include "engine/restore/traced_thread.h"
+#include "proto/task.pb.h"
+#include "proto/wire/restorer.h"
+
+namespace cryostat::restore {
+namespace {
+
+constexpr int64_t kRestartBlock = -516;  // the kernel's ERESTART_RESTARTBLOCK
+
+// One thread on its way to its old registers.
+struct Finishing {
+  Tid tid;
+  const pb::Thread* image = nullptr;
+  user_regs_struct registers{};
+  uint64_t stack_top = 0;  // of its blob stack, free by now
+  bool reissued = false;
+};
+
+Result<user_regs_struct> image_registers(const pb::Thread& thread) {
+  user_regs_struct registers{};
+  const std::string& general = thread.registers().general();
+  if (general.size() != sizeof(registers)) {
+    return fail(ErrorKind::kImages, fmt::format("thread {}: register set of {} bytes instead of {}",
+                                                thread.tid(), general.size(), sizeof(registers)));
+  }
+  std::memcpy(&registers, general.data(), sizeof(registers));
+  return registers;
+}
+
+Result<std::vector<Finishing>> start(const CreatedTask& task, const LaunchReport& launch,
+                                     const std::vector<pb::Thread>& threads) {
+  std::vector<wire::RestorerThread> planned(threads.size());
+  TRY(read_memory(task.pid(), launch.plan + launch.threads_offset,
+                  {reinterpret_cast<unsigned char*>(planned.data()),
+                   planned.size() * sizeof(wire::RestorerThread)}));
+  std::vector<Finishing> finishing(threads.size());
+  for (size_t i = 0; i < threads.size(); ++i) {
+    finishing[i].tid = Tid(threads[i].tid());
+    finishing[i].image = &threads[i];
+    finishing[i].registers = TRY(image_registers(threads[i]));
+    finishing[i].stack_top = planned[i].stack_top;
+  }
+  return finishing;
+}
+
+// The address of a `syscall` instruction in the restored task's vDSO: the same bytes as our own's.
+Result<uint64_t> find_syscall_insn(const LaunchReport& launch) {
+  const auto own = static_cast<uint64_t>(getauxval(AT_SYSINFO_EHDR));
+  if (own == 0 || launch.vdso_start == 0) {
+    return fail(ErrorKind::kMachine, "no vDSO: nothing to make the last system calls with");
+  }
+  const auto* bytes = reinterpret_cast<const unsigned char*>(own);
+  for (uint64_t i = 0; i + 1 < launch.vdso_size_bytes; ++i) {
+    if (bytes[i] == 0x0f && bytes[i + 1] == 0x05) return launch.vdso_start + i;
+  }
+  return fail(ErrorKind::kMachine, "no system call instruction in the vDSO");
+}
+
+// Issues the interrupted calls again, all threads side by side, and leaves each thread interrupted
+// in its call. The interrupt is ordered while the thread stands at the call's entry, so the call is
+// broken off as soon as it would sleep: no time passes and nothing races.
+Result<void> reissue_calls(CreatedTask& task, std::vector<Finishing>& finishing,
+                           uint64_t syscall_insn) {
+  for (Finishing& thread : finishing) {
+    const uint64_t timespec_at = thread.stack_top - 64;
+    const auto again =
+        reissue(thread.image->interrupted_call(), thread.registers, syscall_insn, timespec_at);
+    if (!again.has_value()) continue;
+    if (again->uses_timespec) {
+      TRY(write_memory(
+          task.pid(), timespec_at,
+          {reinterpret_cast<const unsigned char*>(again->timespec), sizeof(again->timespec)}));
+    }
+    TRY(set_registers(thread.tid, again->registers));
+    TRY(resume(thread.tid, PTRACE_SYSCALL));
+    thread.reissued = true;
+  }
+  for (Finishing& thread : finishing) {
+    if (!thread.reissued) continue;
+    const ThreadStop entry = TRY(wait_for_stop(thread.tid));
+    if (entry.kind != ThreadStop::Kind::kSyscall) {
+      return fail(ErrorKind::kFailed, fmt::format("re-issue a system call: thread {} {}",
+                                                  thread.tid.value, describe(thread.tid, entry)));
+    }
+    TRY(interrupt(thread.tid));
+    TRY(resume(thread.tid, PTRACE_CONT));
+  }
+  for (Finishing& thread : finishing) {
+    if (!thread.reissued) continue;
+    const ThreadStop stop = TRY(wait_for_stop(thread.tid));
+    if (stop.kind != ThreadStop::Kind::kEvent) {
+      return fail(ErrorKind::kFailed, fmt::format("re-issue a system call: thread {} {}",
+                                                  thread.tid.value, describe(thread.tid, stop)));
+    }
+    const auto result = static_cast<int64_t>(TRY(get_registers(thread.tid)).rax);
+    thread.registers = after_reissue(thread.registers, result);
+  }
+  return {};
+}
+
+// A restart block that was not rebuilt must not be waited on: what the thread has is another's.
+void settle_unknown_calls(std::vector<Finishing>& finishing) {
+  for (Finishing& thread : finishing) {
+    const bool wants_block = static_cast<int64_t>(thread.registers.orig_rax) >= 0 &&
+                             static_cast<int64_t>(thread.registers.rax) == kRestartBlock;
+    if (thread.reissued || !wants_block) continue;
+    thread.registers.rax = static_cast<uint64_t>(-EINTR);
+    thread.registers.orig_rax = static_cast<uint64_t>(-1);
+  }
+}
+
+// SIGTRAP must not be ignored while the blob's threads stop with int3 (the kernel would reset its
+// action), so an ignored SIGTRAP comes back here.
+Result<void> ignore_sigtrap_if_wanted(CreatedTask& task, const pb::Task& image,
+                                      const Finishing& leader, uint64_t syscall_insn) {
+  for (const pb::SignalAction& action : image.actions()) {
+    if (action.number() != SIGTRAP || action.handler() != reinterpret_cast<uint64_t>(SIG_IGN))
+      continue;
+    const uint64_t kernel_action[4] = {action.handler(), action.flags(), action.restorer(),
+                                       action.mask()};
+    const uint64_t at = leader.stack_top - 64;
+    TRY(write_memory(
+        task.pid(), at,
+        {reinterpret_cast<const unsigned char*>(kernel_action), sizeof(kernel_action)}));
+    const uint64_t arguments[] = {SIGTRAP, at, 0, sizeof(uint64_t)};
+    const int64_t result =
+        TRY(call_in_thread(leader.tid, syscall_insn, SYS_rt_sigaction, arguments));
+    if (result < 0)
+      return fail_errno(static_cast<int>(-result), "ignore SIGTRAP in the restored task");
+  }
+  return {};
+}
+
+Result<void> unmap_area(const Finishing& leader, const LaunchReport& launch,
+                        uint64_t syscall_insn) {
+  const uint64_t arguments[] = {launch.area_start, launch.area_end - launch.area_start};
+  const int64_t result = TRY(call_in_thread(leader.tid, syscall_insn, SYS_munmap, arguments));
+  if (result == 0) return {};
+  return fail_errno(static_cast<int>(-result), "unmap the restorer area");
+}
+
+Result<void> set_final_state(const std::vector<Finishing>& finishing) {
+  std::vector<unsigned char> scratch(TRY(xstate_size(finishing[0].tid)));
+  for (const Finishing& thread : finishing) {
+    const std::string& xstate = thread.image->registers().xstate();
+    TRY(set_xstate(thread.tid,
+                   {reinterpret_cast<const unsigned char*>(xstate.data()), xstate.size()},
+                   scratch));
+    TRY(set_registers(thread.tid, thread.registers));
+    TRY(set_signal_mask(thread.tid, thread.image->signal_mask()));
+  }
+  return {};
+}
+
+// Brings the leader into a group stop; every other thread then has the stop pending, so that it
+// stops without an instruction of its own once it is let go. The leader's signals stay blocked
+// until then, or a pending one would come first.
+Result<void> stop_group(const CreatedTask& task, uint64_t leader_mask, int stop_signal) {
+  const Tid leader(task.pid().value);
+  // A signal put in a stopped signal's place is queued again when it is blocked.
+  TRY(set_signal_mask(leader, ~(uint64_t{1} << (stop_signal - 1))));
+  if (syscall(SYS_tgkill, task.pid().value, task.pid().value, SIGSTOP) != 0) {
+    return fail_errno(fmt::format("send SIGSTOP to pid {}", task.pid().value));
+  }
+  TRY(resume(leader, PTRACE_CONT));
+  for (;;) {
+    const ThreadStop stop = TRY(wait_for_stop(leader));
+    if (stop.kind == ThreadStop::Kind::kEvent && stop.signal != SIGTRAP) break;
+    if (stop.kind == ThreadStop::Kind::kEnded) {
+      return fail(ErrorKind::kFailed,
+                  fmt::format("stop pid {}: it {}", task.pid().value, describe(leader, stop)));
+    }
+    const bool ours = stop.kind == ThreadStop::Kind::kSignal && stop.signal == SIGSTOP;
+    TRY(resume(leader, PTRACE_CONT, ours ? stop_signal : 0));
+  }
+  return set_signal_mask(leader, leader_mask);
+}
+
+// SIGTSTP, SIGTTIN and SIGTTOU stop nothing in an orphaned process group (setpgid(2)): a group
+// with no parent in the same session but another group.
+bool is_in_orphaned_group(HostPid pid) {
+  return getsid(pid.value) != getsid(0) || getpgid(pid.value) == getpgrp();
+}
+
+}  // namespace
+
+int stop_signal_for(const CreatedTask& task, const pb::Task& image) {
+  const auto wanted = static_cast<int>(image.stop_signal());
+  if (wanted != SIGTSTP && wanted != SIGTTIN && wanted != SIGTTOU) return SIGSTOP;
+  for (const pb::SignalAction& action : image.actions()) {
+    if (static_cast<int>(action.number()) == wanted && action.handler() != 0) return SIGSTOP;
+  }
+  return is_in_orphaned_group(task.pid()) ? SIGSTOP : wanted;
+}
+
+Result<void> finish_threads(CreatedTask& task, const LaunchReport& launch, const pb::Task& image,
+                            const std::vector<pb::Thread>& threads) {
+  Span span("restore.finish");
+  const uint64_t syscall_insn = TRY(find_syscall_insn(launch));
+  std::vector<Finishing> finishing = TRY(start(task, launch, threads));
+  TRY(reissue_calls(task, finishing, syscall_insn));
+  settle_unknown_calls(finishing);
+  TRY(ignore_sigtrap_if_wanted(task, image, finishing[0], syscall_insn));
+  TRY(unmap_area(finishing[0], launch, syscall_insn));
+  return set_final_state(finishing);
+}
+
+Result<void> release(CreatedTask& task, const std::vector<pb::Thread>& threads, ReleaseAs as,
+                     int stop_signal) {
+  Span span("restore.release");
+  if (as == ReleaseAs::kStopped) {
+    TRY(stop_group(task, threads[0].signal_mask(), stop_signal));
+  }
+  // From the first thread let go on the task may do anything, end included, so nothing is undone
+  // any more and a thread that is gone is as good as released.
+  task.disown();
+  for (size_t i = threads.size(); i-- > 0;) {
+    const Result<void> detached = resume(Tid(threads[i].tid()), PTRACE_DETACH);
+    if (!detached.has_value() && detached.error().errno_value() != ESRCH) return detached;
+  }
+  return {};
+}
+
+}  // namespace cryostat::restore
