@@ -6,8 +6,18 @@ find_package(PkgConfig REQUIRED)
 
 find_library(LIB_PROTOBUF NAMES libprotobuf.a protobuf REQUIRED)
 find_library(LIB_PROGRAM_OPTIONS NAMES libboost_program_options.a boost_program_options REQUIRED)
-find_library(LIB_ELF NAMES elf REQUIRED)
+find_library(LIB_ELF_ARCHIVE NAMES libelf.a elf REQUIRED)
+find_library(LIB_Z NAMES libz.a z REQUIRED)
+# libelf.a needs it where Debian built it with zstd (trixie).
+find_library(LIB_ZSTD NAMES libzstd.a zstd)
+set(LIB_ELF ${LIB_ELF_ARCHIVE} ${LIB_Z})
+if(LIB_ZSTD)
+  list(APPEND LIB_ELF ${LIB_ZSTD})
+endif()
 find_path(TL_EXPECTED_INCLUDE tl/expected.hpp REQUIRED)
+
+add_library(cryostat_elf INTERFACE)
+target_link_libraries(cryostat_elf INTERFACE ${LIB_ELF})
 
 add_library(cryostat_deps INTERFACE)
 # fmt and xxHash are used header-only.
