@@ -7,6 +7,7 @@
 #include "engine/base/error.h"
 #include "engine/base/ids.h"
 #include "engine/base/refusals.h"
+#include "engine/memory/remote_range.h"
 #include "proto/mm.pb.h"
 
 namespace cryostat {
@@ -21,13 +22,6 @@ namespace cryostat::memory {
 class MappedFileTable;
 class SharedMemoryTable;
 
-// Half-open range of addresses in the target.
-struct RemoteRange {
-  uint64_t start = 0;
-  uint64_t end = 0;
-  bool contains(uint64_t address) const { return address >= start && address < end; }
-};
-
 struct CollectOptions {
   uint32_t id = 1;                     // of the address space in the images
   RemoteRange parasite_area;           // left out; also shows the flags of new mappings (MCL_FUTURE)
@@ -40,8 +34,8 @@ struct AddressSpaceState {
   // are the parasite's to tell: the caller sets them.
   pb::AddressSpace space;
   std::vector<pb::Vma> vmas;  // ascending
-  // For each of `vmas`: resident or swapped out pages may be there.
-  std::vector<bool> populated;
+  // For each of `vmas`: private pages present or swapped out, in bytes (an estimate: smaps).
+  std::vector<uint64_t> private_bytes;
 };
 
 // Precondition: all threads stopped. What can't be saved goes to `refusals`, one line per VMA. Reads only:

@@ -26,7 +26,7 @@ struct MappedFileFds {
 // Opens every file that `space` maps, and its exe. Runs in the hosted child, before root or credentials
 // change. Errors: kMachine with the path.
 Result<MappedFileFds> open_mapped_files(const image::MmImage& mm,
-                                        const image::AddressSpaceImage& space, const KeepFd& keep);
+                                        const image::AddressSpaceImage& space, ServiceFds& service_fds);
 
 struct MemoryPlanInput {
   const image::MmImage& mm;

@@ -2,11 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "engine/base/error.h"
-#include "engine/base/unique_fd.h"
+#include "engine/base/service_fds.h"
 #include "proto/mm.pb.h"
 
 namespace cryostat::image {
@@ -16,17 +15,13 @@ struct PagemapImage;
 
 namespace cryostat::memory {
 
-// Takes a descriptor and returns the number under which it stays open, one that no descriptor of the
-// restored task has.
-using KeepFd = std::function<Result<int>(UniqueFd)>;
-
 // Descriptors of the objects, in the process that is being restored.
 class SharedMemoryFds {
  public:
-  // Creates and fills every object of `mm`. Seals are not set here: a memfd sealed against writing could not
+  // Creates and fills every object of `mm`; `service_fds` must outlive the object. Seals are not set here: a memfd sealed against writing could not
   // be mapped shared any more; the restorer adds them (MemoryPlan::seals). Runs in the hosted child.
   static Result<SharedMemoryFds> create(const image::MmImage& mm, const image::PagemapImage& pagemap,
-                                        int pages_fd, const KeepFd& keep);
+                                        int pages_fd, ServiceFds& service_fds);
 
   // Open read-write, position 0, valid until the restorer closes it; dup or reopen it
   // ("/proc/self/fd/N") as needed. kImages when there is no such object.
@@ -41,7 +36,7 @@ class SharedMemoryFds {
     int read_only = -1;
   };
   std::vector<Entry> entries_;
-  KeepFd keep_;
+  ServiceFds* service_fds_ = nullptr;
 };
 
 }  // namespace cryostat::memory

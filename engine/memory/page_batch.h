@@ -1,0 +1,26 @@
+// Gathers page runs until a batch is full.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "engine/memory/page_transfer.h"
+
+namespace cryostat::memory {
+
+class PageBatch {
+ public:
+  // Adds as much of `run` as fits, joined to the run before when it follows it at once, and takes that off
+  // `run`. The batch is full when something of `run` is left.
+  void add(PageRun& run);
+  bool empty() const { return runs_.empty(); }
+  std::span<const PageRun> runs() const { return runs_; }
+  uint32_t page_count() const { return page_count_; }
+  void clear();
+
+ private:
+  std::vector<PageRun> runs_;
+  uint32_t page_count_ = 0;
+};
+
+}  // namespace cryostat::memory

@@ -1,0 +1,36 @@
+// Gathers pages in a buffer of fixed size and stores those that are not zero.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "engine/memory/page_transfer.h"
+
+namespace cryostat::memory {
+
+// True when all 4096 bytes are zero.
+bool is_zero_page(const void* page);
+
+// The buffer is filled from outside (process_vm_readv, pread), then store() is told which pages it holds.
+class PageSink {
+ public:
+  explicit PageSink(image::PageStoreWriter& store);
+  ~PageSink();
+
+  // As many whole pages as store() takes at once.
+  std::span<uint8_t> buffer() { return {buffer_.get(), kBufferPages * 4096}; }
+  // The first bytes of the buffer are the pages of `runs`, one after the other. Their order in the buffer
+  // is given up. Appends where they went to `stored`.
+  Result<void> store(std::span<const PageRun> runs, std::vector<StoredRun>& stored);
+
+  static constexpr uint32_t kBufferPages = 64;  // stays in the second level cache
+
+ private:
+  image::PageStoreWriter& store_;
+  std::unique_ptr<uint8_t[]> buffer_;
+};
+
+}  // namespace cryostat::memory
