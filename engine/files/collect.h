@@ -8,7 +8,9 @@
 
 namespace cryostat {
 class Refusals;
+namespace memory {
 class SharedMemoryTable;
+}
 class TaskHandle;
 }  // namespace cryostat
 namespace cryostat::image {
@@ -52,7 +54,7 @@ class FilesCollection {
 // no code for it. Precondition: every thread is stopped under ptrace by the caller. Objects that
 // can't be saved are added to `refusals`, one line each; other failures are returned.
 Result<FilesCollection> collect_descriptors(const TaskHandle& task, const CollectOptions& options,
-                                            SharedMemoryTable& shared_memory, Refusals& refusals);
+                                            memory::SharedMemoryTable& shared_memory, Refusals& refusals);
 
 // Writes files.img: descriptions, ghost content (read now: the target must still be frozen), the
 // table. Ghosts are streamed in chunks of 1 MiB at most.

@@ -9,6 +9,7 @@
 
 #include "engine/base/ids.h"
 #include "engine/base/unique_fd.h"
+#include "engine/procfs/fdinfo.h"
 
 namespace cryostat::files {
 
@@ -24,10 +25,13 @@ struct OpenDescription {
   std::vector<DescriptorSlot> slots;  // ascending, at least one
   struct stat st = {};                // of the object itself, also when it has no name
   std::string link;                   // text of /proc/<pid>/fd/<n>
-  std::string fdinfo;                 // text of /proc/<pid>/fdinfo/<n>
+  procfs::FdInfo info;                // /proc/<pid>/fdinfo/<n>
+  uint64_t fs_type = 0;               // statfs(2) f_type, known while its kind collects
   uint32_t flags = 0;                 // F_GETFL: access mode and status flags, no O_CLOEXEC
   int64_t position = 0;
-  UniqueFd copy;  // our own descriptor of it, valid while its kind collects; never read from it
+  // Our own descriptor of it, valid while its kind collects. Position, flags and content are the
+  // target's too: look, don't move.
+  UniqueFd copy;
 
   RemoteFd fd() const { return slots.front().fd; }
   // An O_PATH descriptor: names a place, is not open for anything.

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <unordered_set>
+#include <vector>
 
 #include "engine/base/error.h"
 #include "engine/base/unique_fd.h"
@@ -19,25 +19,24 @@ namespace cryostat::files {
 
 // What the descriptors need from other rooms.
 struct RestoreInputs {
-  // A descriptor of a shared memory object (memfd, deleted mapped file), stays owned by its owner;
-  // negative when there is none with this id.
-  std::function<int(uint32_t shared_memory_id)> shared_memory_fd;
+  // A read-write descriptor of a shared memory object (memory::SharedMemoryFds::read_write), which
+  // stays its owner's. kImages when there is none with this id.
+  std::function<Result<int>(uint32_t shared_memory_id)> shared_memory_fd;
   // The terminal cr-restore runs in, see find_job_terminal(); negative: none.
   int terminal_fd = -1;
 };
 
 // Opens every description of `image`, moves them to the numbers of table `table_id` with sharing,
 // close-on-exec, flags, position and owner, fills pipes and re-adds epoll watches.
-// Preconditions: single-threaded; no descriptor that is still needed sits at a number of the
-// table (what is there is replaced); credentials are still cr-restore's; the root and
-// working directory too. Descriptors outside the table are left alone. Raises this process's soft
-// RLIMIT_NOFILE when the table needs it.
+// Preconditions: single-threaded; every number of the table is free (ServiceFds::close_all_but_service)
+// and below the soft RLIMIT_NOFILE; credentials, root and umask are still cr-restore's; process group
+// and session are the target's. Descriptors outside the table are left alone.
 // Errors: kMachine for files that are missing or changed and for missing features.
 Result<void> restore_descriptors(const image::FilesImage& image, uint32_t table_id,
                                  const RestoreInputs& inputs);
 
-// What the target uses: numbers that service descriptors must keep out of.
-std::unordered_set<int> descriptor_numbers(const image::FilesImage& image, uint32_t table_id);
+// The numbers the target uses, ascending; service descriptors must keep out of them.
+std::vector<int> descriptor_numbers(const image::FilesImage& image, uint32_t table_id);
 
 struct CheckOptions {
   bool shell_job = false;

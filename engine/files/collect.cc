@@ -1,0 +1,121 @@
+#include "engine/files/collect.h"
+
+#include <fmt/format.h>
+#include <sys/statfs.h>
+
+#include <vector>
+
+#include "engine/base/refusals.h"
+#include "engine/base/span.h"
+#include "engine/files/collect_context.h"
+#include "engine/files/descriptor_table.h"
+#include "engine/files/ghost_file.h"
+#include "engine/files/kind.h"
+#include "engine/files/owner.h"
+#include "engine/files/unsupported.h"
+#include "engine/image/checkpoint_writer.h"
+#include "engine/procfs/task_handle.h"
+#include "proto/files.pb.h"
+
+namespace cryostat::files {
+
+struct FilesCollection::Data {
+  std::vector<pb::Description> descriptions;
+  std::vector<PendingGhost> ghosts;
+  pb::DescriptorTable table;
+};
+
+FilesCollection::FilesCollection() : data_(std::make_unique<Data>()) {}
+FilesCollection::FilesCollection(FilesCollection&&) noexcept = default;
+FilesCollection& FilesCollection::operator=(FilesCollection&&) noexcept = default;
+FilesCollection::~FilesCollection() = default;
+size_t FilesCollection::description_count() const { return data_->descriptions.size(); }
+size_t FilesCollection::descriptor_count() const {
+  return static_cast<size_t>(data_->table.entries_size());
+}
+
+namespace {
+
+// "lock: 1: POSIX  ADVISORY  WRITE 42 00:2f:1234 0 EOF": a lock or lease this description, or its
+// process on the file, holds.
+Result<void> check_locks(const OpenDescription& description) {
+  if (description.info.locks.empty()) return {};
+  std::string_view text = description.info.locks.front();
+  // The second word is the sort.
+  text.remove_prefix(std::min(text.size(), text.find(": ") + 2));
+  const auto start = text.find_first_not_of(" \t");
+  text = start == std::string_view::npos ? "" : text.substr(start);
+  const auto sort = text.substr(0, text.find(' '));
+  return fail(ErrorKind::kRefused,
+              fmt::format("{} {} on {} can't be checkpointed yet", sort,
+                          sort == "LEASE" ? "held" : "lock held", description.link));
+}
+
+Result<pb::Description> collect_one(CollectContext& context, OpenDescription& description) {
+  description.copy = TRY(context.task().get_fd(description.fd()));
+  struct statfs fs;
+  if (fstatfs(description.copy.get(), &fs) == 0) description.fs_type = static_cast<uint64_t>(fs.f_type);
+
+  pb::Description image;
+  image.set_id(description.id);
+  image.set_flags(description.flags);
+  image.set_position(description.position);
+  const auto* kind = kind_for(description);
+  if (kind == nullptr) {
+    auto reason = disguised_object(description);
+    if (reason.empty()) reason = unsupported_reason(description);
+    return fail(ErrorKind::kRefused, std::move(reason));
+  }
+  TRY(check_locks(description));
+  if (!description.is_path_only())
+    TRY(collect_owner(description.copy.get(), context.task().pid(), image));
+  TRY(kind->collect(context, description, image));
+  return image;
+}
+
+void add_entries(const OpenDescription& description, pb::DescriptorTable& table) {
+  for (const auto& slot : description.slots) {
+    auto& entry = *table.add_entries();
+    entry.set_fd(slot.fd.value);
+    entry.set_description_id(description.id);
+    entry.set_close_on_exec(slot.close_on_exec);
+  }
+}
+
+}  // namespace
+
+Result<FilesCollection> collect_descriptors(const TaskHandle& task, const CollectOptions& options,
+                                            memory::SharedMemoryTable& shared_memory,
+                                            Refusals& refusals) {
+  const Span span("collect descriptors");
+  FilesCollection collection;
+  auto& data = collection.data();
+  data.table.set_id(collection.table_id());
+  auto descriptions = TRY(read_descriptor_table(task));
+  CollectContext context(task, options, shared_memory, descriptions);
+  data.descriptions.reserve(descriptions.size());
+  for (auto& description : descriptions) {
+    auto image = collect_one(context, description);
+    // One copy at a time: a target may have more descriptors than the engine can.
+    description.copy.reset();
+    if (!image && image.error().kind() == ErrorKind::kRefused) {
+      refusals.add(task.pid(), fmt::format("fd {}", description.fd().value),
+                   image.error().message());
+      continue;
+    }
+    data.descriptions.push_back(TRY_IN(std::move(image), description.label()));
+    add_entries(description, data.table);
+  }
+  data.ghosts = context.take_ghosts();
+  return collection;
+}
+
+Result<void> write_files(const FilesCollection& collection, image::CheckpointWriter& writer) {
+  const auto& data = collection.data();
+  for (const auto& description : data.descriptions)
+    TRY(writer.append(image::FileType::kFiles, description));
+  for (const auto& ghost : data.ghosts) TRY(write_ghost(ghost, writer));
+  return writer.append(image::FileType::kFiles, data.table);
+}
+
+}  // namespace cryostat::files

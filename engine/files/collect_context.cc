@@ -1,0 +1,115 @@
+#include "engine/files/collect_context.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/kcmp.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+
+#include "engine/memory/shared_memory.h"
+#include "engine/procfs/task_handle.h"
+
+namespace cryostat::files {
+
+namespace {
+
+bool same_inode(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+// The inode column of a line of /proc/<pid>/maps: "start-end perms offset dev inode path".
+uint64_t maps_inode(std::string_view line) {
+  for (int column = 0; column < 4; ++column) {
+    const auto blank = line.find(' ');
+    if (blank == std::string_view::npos) return 0;
+    line.remove_prefix(blank + 1);
+  }
+  uint64_t inode = 0;
+  for (const char c : line) {
+    if (c < '0' || c > '9') break;
+    inode = inode * 10 + static_cast<uint64_t>(c - '0');
+  }
+  return inode;
+}
+
+}  // namespace
+
+const OpenDescription* CollectContext::description_at(int fd) const {
+  for (const auto& description : all_) {
+    for (const auto& slot : description.slots)
+      if (slot.fd.value == fd) return &description;
+  }
+  return nullptr;
+}
+
+std::vector<const OpenDescription*> CollectContext::same_object(
+    const OpenDescription& description) const {
+  std::vector<const OpenDescription*> found;
+  for (const auto& other : all_)
+    if (same_inode(other.st, description.st)) found.push_back(&other);
+  return found;
+}
+
+Result<bool> CollectContext::watches_current_file(const OpenDescription& epoll, int fd,
+                                                  uint32_t nth) const {
+  const auto pid = task_.pid().value;
+  struct kcmp_epoll_slot slot = {};
+  slot.efd = static_cast<uint32_t>(epoll.fd().value);
+  slot.tfd = static_cast<uint32_t>(fd);
+  slot.toff = nth;
+  const long order = syscall(SYS_kcmp, pid, pid, KCMP_EPOLL_TFD, fd, &slot);
+  if (order >= 0) return order == 0;
+  if (errno == EBADF || errno == ENOENT) return false;
+  return fail_errno(fmt::format("kcmp watch on {} of {}", fd, epoll.label()));
+}
+
+uint32_t CollectContext::object_id(const OpenDescription& description) {
+  // The lowest description of the object is always there and stands for it.
+  return same_object(description).front()->id;
+}
+
+Result<uint32_t> CollectContext::ghost_id(const OpenDescription& description, std::string path) {
+  const auto known = std::find_if(ghosts_.begin(), ghosts_.end(), [&](const auto& ghost) {
+    return same_inode(ghost.st, description.st);
+  });
+  if (known != ghosts_.end()) return known->id;
+  // A description of our own: readable whatever the target's is, and its position is free to move.
+  UniqueFd content(open(fmt::format("/proc/self/fd/{}", description.copy.get()).c_str(),
+                        O_RDONLY | O_CLOEXEC | O_NOATIME));
+  if (!content) {
+    content.reset(open(fmt::format("/proc/self/fd/{}", description.copy.get()).c_str(),
+                       O_RDONLY | O_CLOEXEC));
+  }
+  if (!content) return fail_errno(fmt::format("open deleted file {}", path));
+  PendingGhost ghost;
+  ghost.id = static_cast<uint32_t>(ghosts_.size() + 1);
+  ghost.path = std::move(path);
+  ghost.st = description.st;
+  ghost.content = std::move(content);
+  ghosts_.push_back(std::move(ghost));
+  return ghosts_.back().id;
+}
+
+Result<uint32_t> CollectContext::mapped_deleted_file(const OpenDescription& description,
+                                                     const std::string& path) {
+  const auto known = shared_memory_.find(description.st.st_dev, description.st.st_ino);
+  if (known != 0) return known;
+  const auto maps = TRY(task_.proc().read("maps"));
+  std::string_view rest = maps;
+  while (!rest.empty()) {
+    const auto line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    if (!line.ends_with(" (deleted)") || maps_inode(line) != description.st.st_ino) continue;
+    // The device column of maps is not st_dev on every file system: ask the mapping itself.
+    struct stat st;
+    const auto range = std::string(line.substr(0, line.find(' ')));
+    if (fstatat(task_.proc().fd(), ("map_files/" + range).c_str(), &st, 0) != 0) continue;
+    if (!same_inode(st, description.st)) continue;
+    return shared_memory_.intern(description.copy.get(), memory::SharedMemoryKind::kDeletedFile,
+                                 path);
+  }
+  return 0;
+}
+
+}  // namespace cryostat::files

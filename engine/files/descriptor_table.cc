@@ -1,0 +1,170 @@
+#include "engine/files/descriptor_table.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/kcmp.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <tuple>
+
+#include "engine/procfs/task_handle.h"
+
+namespace cryostat::files {
+
+namespace {
+
+// One number of the table before sharing is known: a description with a single slot.
+using Candidate = OpenDescription;
+
+class TableReader {
+ public:
+  static Result<TableReader> open(const TaskHandle& task) {
+    auto links = TRY(task.proc().open_file("fd", O_RDONLY | O_DIRECTORY));
+    auto infos = TRY(task.proc().open_file("fdinfo", O_RDONLY | O_DIRECTORY));
+    return TableReader(task, std::move(links), std::move(infos));
+  }
+
+  Result<Candidate> read(int fd) const {
+    const auto name = std::to_string(fd);
+    Candidate candidate;
+    candidate.link = TRY(read_link(name));
+    // Through the link, so that objects without a name answer too.
+    if (fstatat(links_.get(), name.c_str(), &candidate.st, 0) != 0)
+      return fail_errno(describe("stat", "fd", name));
+    candidate.info =
+        TRY_IN(procfs::parse_fdinfo(TRY(read_info(name))), describe("parse", "fdinfo", name));
+    candidate.flags = candidate.info.flags & ~static_cast<uint32_t>(O_CLOEXEC);
+    candidate.position = candidate.info.position;
+    candidate.slots.push_back({RemoteFd(fd), (candidate.info.flags & O_CLOEXEC) != 0});
+    return candidate;
+  }
+
+ private:
+  TableReader(const TaskHandle& task, UniqueFd links, UniqueFd infos)
+      : task_(&task), links_(std::move(links)), infos_(std::move(infos)) {}
+
+  std::string describe(const char* action, const char* directory, const std::string& name) const {
+    return fmt::format("{} {}/{}/{}", action, task_->proc().path(), directory, name);
+  }
+
+  Result<std::string> read_link(const std::string& name) const {
+    std::array<char, PATH_MAX + 1> text;
+    const auto length = readlinkat(links_.get(), name.c_str(), text.data(), text.size());
+    // d_path(9) gives up on names longer than a page; such a file can't be found by its path.
+    if (length < 0 && errno == ENAMETOOLONG) return std::string(PATH_MAX + 1, '?');
+    if (length < 0) return fail_errno(describe("readlink", "fd", name));
+    return std::string(text.data(), static_cast<size_t>(length));
+  }
+
+  Result<std::string> read_info(const std::string& name) const {
+    const UniqueFd file(openat(infos_.get(), name.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file) return fail_errno(describe("open", "fdinfo", name));
+    std::string text;
+    std::array<char, 4096> chunk;
+    for (;;) {
+      const auto got = ::read(file.get(), chunk.data(), chunk.size());
+      if (got < 0) return fail_errno(describe("read", "fdinfo", name));
+      if (got == 0) return text;
+      // An epoll instance has a line for each watch.
+      if (text.size() > kMaxInfoBytes)
+        return fail(ErrorKind::kFailed, describe("too long:", "fdinfo", name));
+      text.append(chunk.data(), static_cast<size_t>(got));
+    }
+  }
+
+  static constexpr size_t kMaxInfoBytes = 64u << 20;
+  const TaskHandle* task_;
+  UniqueFd links_;
+  UniqueFd infos_;
+};
+
+auto object_key(const OpenDescription& d) {
+  return std::tie(d.st.st_dev, d.st.st_ino, d.st.st_mode);
+}
+
+// Orders open descriptions of one task as kcmp(2) does; remembers the first failure.
+class KcmpOrder {
+ public:
+  explicit KcmpOrder(HostPid pid) : pid_(pid.value) {}
+  bool less(const Candidate& a, const Candidate& b) { return compare(a, b) == kLess; }
+  bool same(const Candidate& a, const Candidate& b) { return compare(a, b) == kSame; }
+  int error() const { return error_; }
+
+ private:
+  static constexpr long kSame = 0, kLess = 1;
+  long compare(const Candidate& a, const Candidate& b) {
+    const long order = syscall(SYS_kcmp, pid_, pid_, KCMP_FILE, a.fd().value, b.fd().value);
+    if (order < 0 && error_ == 0) error_ = errno;
+    return order;
+  }
+  pid_t pid_;
+  int error_ = 0;
+};
+
+Failure kcmp_failure(int error, const Candidate& candidate) {
+  if (error == ENOSYS) {
+    return tl::unexpected(
+        Error(ErrorKind::kRefused,
+              fmt::format("{}: whether descriptors share it can't be told without kcmp(2)",
+                          candidate.label()))
+            .with_hint("use a kernel built with CONFIG_KCMP"));
+  }
+  return fail_errno(error, fmt::format("kcmp {}", candidate.label()));
+}
+
+// Merges candidates [first, last) of one object into descriptions.
+Result<void> merge_shared(HostPid pid, std::vector<Candidate>::iterator first,
+                          std::vector<Candidate>::iterator last,
+                          std::vector<OpenDescription>& out) {
+  KcmpOrder order(pid);
+  if (last - first > 1) {
+    // A merge sort: it stays within bounds even if a failing kcmp makes the order inconsistent.
+    std::stable_sort(first, last, [&](const auto& a, const auto& b) { return order.less(a, b); });
+  }
+  for (auto it = first; it != last; ++it) {
+    if (it != first && order.same(out.back(), *it)) {
+      out.back().slots.push_back(it->slots.front());
+    } else {
+      out.push_back(std::move(*it));
+    }
+    if (order.error() != 0) return kcmp_failure(order.error(), out.back());
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<OpenDescription>> read_descriptor_table(const TaskHandle& task) {
+  const auto reader = TRY(TableReader::open(task));
+  std::vector<Candidate> candidates;
+  for (const int fd : TRY(task.proc().list_numbers("fd")))
+    candidates.push_back(TRY(reader.read(fd)));
+
+  // Stable: equal objects stay in ascending order of their numbers.
+  std::stable_sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {
+    return object_key(a) < object_key(b);
+  });
+  std::vector<OpenDescription> descriptions;
+  descriptions.reserve(candidates.size());
+  for (auto first = candidates.begin(); first != candidates.end();) {
+    const auto last = std::find_if(
+        first, candidates.end(), [&](const auto& c) { return object_key(c) != object_key(*first); });
+    // The key lives in *first, which merging moves away: find the end before.
+    TRY(merge_shared(task.pid(), first, last, descriptions));
+    first = last;
+  }
+  for (auto& description : descriptions) {
+    std::sort(description.slots.begin(), description.slots.end(),
+              [](const auto& a, const auto& b) { return a.fd < b.fd; });
+  }
+  std::sort(descriptions.begin(), descriptions.end(),
+            [](const auto& a, const auto& b) { return a.fd() < b.fd(); });
+  for (size_t i = 0; i < descriptions.size(); ++i)
+    descriptions[i].id = static_cast<uint32_t>(i + 1);
+  return descriptions;
+}
+
+}  // namespace cryostat::files

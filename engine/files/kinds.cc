@@ -1,0 +1,60 @@
+// The table of descriptor kinds.
+#include <array>
+
+#include "engine/files/kind.h"
+#include "engine/files/kinds/char_device.h"
+#include "engine/files/kinds/directory.h"
+#include "engine/files/kinds/epoll.h"
+#include "engine/files/kinds/eventfd.h"
+#include "engine/files/kinds/fifo.h"
+#include "engine/files/kinds/ghost.h"
+#include "engine/files/kinds/job_terminal.h"
+#include "engine/files/kinds/memfd.h"
+#include "engine/files/kinds/opath.h"
+#include "engine/files/kinds/pipe.h"
+#include "engine/files/kinds/regular.h"
+#include "engine/files/kinds/signalfd.h"
+#include "engine/files/kinds/timerfd.h"
+
+namespace cryostat::files {
+
+namespace {
+
+const OPathKind kOPath;
+const MemFdKind kMemFd;
+const GhostKind kGhost;
+const RegularKind kRegular;
+const DirectoryKind kDirectory;
+const PipeKind kPipe;
+const FifoKind kFifo;
+const CharDeviceKind kCharDevice;
+const JobTerminalKind kJobTerminal;
+const EventFdKind kEventFd;
+const TimerFdKind kTimerFd;
+const SignalFdKind kSignalFd;
+const EpollKind kEpoll;
+
+// The first kind that matches takes a description: O_PATH says nothing about the type of the file,
+// a memfd is a deleted file too, and a deleted file a regular one.
+constexpr std::array<const DescriptorKind*, 13> kKinds = {
+    &kOPath,      &kMemFd,      &kGhost,   &kRegular, &kDirectory, &kPipe,  &kFifo,
+    &kCharDevice, &kJobTerminal, &kEventFd, &kTimerFd, &kSignalFd,  &kEpoll,
+};
+
+}  // namespace
+
+std::span<const DescriptorKind* const> descriptor_kinds() { return kKinds; }
+
+const DescriptorKind* kind_for(const OpenDescription& description) {
+  for (const auto* kind : kKinds)
+    if (kind->matches(description)) return kind;
+  return nullptr;
+}
+
+const DescriptorKind* kind_for(const pb::Description& image) {
+  for (const auto* kind : kKinds)
+    if (kind->owns(image)) return kind;
+  return nullptr;
+}
+
+}  // namespace cryostat::files

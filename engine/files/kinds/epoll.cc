@@ -1,0 +1,97 @@
+#include "engine/files/kinds/epoll.h"
+
+#include <fmt/format.h>
+#include <sys/epoll.h>
+
+#include <map>
+
+#include "engine/files/collect_context.h"
+#include "engine/files/restore_context.h"
+
+namespace cryostat::files {
+
+namespace {
+
+// Bits that are not events; a one-shot watch that has fired has only these left (epoll_ctl(2)).
+constexpr uint32_t kPrivateBits =
+    EPOLLWAKEUP | EPOLLONESHOT | static_cast<uint32_t>(EPOLLET) | EPOLLEXCLUSIVE;
+
+bool is_spent(const pb::EpollWatch& watch) {
+  return (watch.events() & EPOLLONESHOT) != 0 && (watch.events() & ~kPrivateBits) == 0;
+}
+
+struct epoll_event to_event(const pb::EpollWatch& watch) {
+  struct epoll_event event = {};
+  event.events = watch.events();
+  event.data.u64 = watch.data();
+  return event;
+}
+
+Failure watch_failure(const pb::EpollWatch& watch) {
+  return fail_errno(fmt::format("add watch on descriptor {}", watch.fd()));
+}
+
+// A spent one-shot watch can't be added as such: the kernel always adds EPOLLERR and EPOLLHUP. It is added
+// for everything and, if the descriptor is ready for anything, fires and is spent. Otherwise it stays
+// armed for EPOLLERR and EPOLLHUP.
+Result<void> add_spent(int epoll, const pb::EpollWatch& watch) {
+  auto event = to_event(watch);
+  event.events |= EPOLLIN | EPOLLOUT;
+  if (epoll_ctl(epoll, EPOLL_CTL_ADD, watch.fd(), &event) != 0) return watch_failure(watch);
+  struct epoll_event fired;
+  if (epoll_wait(epoll, &fired, 1, 0) == 1) return {};
+  event.events = watch.events();
+  if (epoll_ctl(epoll, EPOLL_CTL_MOD, watch.fd(), &event) != 0) return watch_failure(watch);
+  return {};
+}
+
+}  // namespace
+
+bool EpollKind::matches(const OpenDescription& description) const {
+  return description.anonymous_inode() == "eventpoll";
+}
+
+Result<void> EpollKind::collect(CollectContext& context, const OpenDescription& description,
+                                pb::Description& image) const {
+  auto& epoll = *image.mutable_epoll();
+  std::map<int, uint32_t> seen;  // watches under the same number so far
+  for (const auto& watch : description.info.epoll_watches) {
+    const auto* watched = context.description_at(watch.fd);
+    const bool current =
+        watched != nullptr && TRY(context.watches_current_file(description, watch.fd, seen[watch.fd]++));
+    if (!current) {
+      return fail(ErrorKind::kRefused,
+                  fmt::format("epoll instance with a watch on descriptor {}, which was closed since "
+                              "but is still open elsewhere, can't be checkpointed",
+                              watch.fd));
+    }
+    auto& out = *epoll.add_watches();
+    out.set_fd(watch.fd);
+    out.set_events(watch.events);
+    out.set_data(watch.data);
+    out.set_description_id(watched->id);
+  }
+  return {};
+}
+
+bool EpollKind::owns(const pb::Description& image) const { return image.has_epoll(); }
+
+Result<UniqueFd> EpollKind::restore(RestoreContext&, const pb::Description&) const {
+  UniqueFd fd(epoll_create1(EPOLL_CLOEXEC));
+  if (!fd) return fail_errno("create an epoll instance");
+  return fd;
+}
+
+Result<void> EpollKind::finish(RestoreContext&, const pb::Description& image, int fd) const {
+  // Spent ones first: making them fire must not take an event of another watch.
+  for (const auto& watch : image.epoll().watches())
+    if (is_spent(watch)) TRY(add_spent(fd, watch));
+  for (const auto& watch : image.epoll().watches()) {
+    if (is_spent(watch)) continue;
+    auto event = to_event(watch);
+    if (epoll_ctl(fd, EPOLL_CTL_ADD, watch.fd(), &event) != 0) return watch_failure(watch);
+  }
+  return {};
+}
+
+}  // namespace cryostat::files

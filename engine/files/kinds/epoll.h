@@ -1,0 +1,19 @@
+// epoll(7) instances with their watches.
+#pragma once
+
+#include "engine/files/kind.h"
+
+namespace cryostat::files {
+
+class EpollKind final : public DescriptorKind {
+ public:
+  std::string_view name() const override { return "epoll instance"; }
+  bool matches(const OpenDescription& description) const override;
+  Result<void> collect(CollectContext& context, const OpenDescription& description,
+                       pb::Description& image) const override;
+  bool owns(const pb::Description& image) const override;
+  Result<UniqueFd> restore(RestoreContext& context, const pb::Description& image) const override;
+  Result<void> finish(RestoreContext& context, const pb::Description& image, int fd) const override;
+};
+
+}  // namespace cryostat::files

@@ -1,0 +1,18 @@
+// memfd_create(2) files, and deleted files that are mapped too: shared memory with descriptors.
+#pragma once
+
+#include "engine/files/kind.h"
+
+namespace cryostat::files {
+
+class MemFdKind final : public DescriptorKind {
+ public:
+  std::string_view name() const override { return "memfd"; }
+  bool matches(const OpenDescription& description) const override;
+  Result<void> collect(CollectContext& context, const OpenDescription& description,
+                       pb::Description& image) const override;
+  bool owns(const pb::Description& image) const override;
+  Result<UniqueFd> restore(RestoreContext& context, const pb::Description& image) const override;
+};
+
+}  // namespace cryostat::files

@@ -1,0 +1,18 @@
+// Anonymous pipes with what is in them (pipe(7)).
+#pragma once
+
+#include "engine/files/kind.h"
+
+namespace cryostat::files {
+
+class PipeKind final : public DescriptorKind {
+ public:
+  std::string_view name() const override { return "pipe"; }
+  bool matches(const OpenDescription& description) const override;
+  Result<void> collect(CollectContext& context, const OpenDescription& description,
+                       pb::Description& image) const override;
+  bool owns(const pb::Description& image) const override;
+  Result<UniqueFd> restore(RestoreContext& context, const pb::Description& image) const override;
+};
+
+}  // namespace cryostat::files

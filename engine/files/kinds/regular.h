@@ -1,0 +1,20 @@
+// Regular files that are where their path says.
+#pragma once
+
+#include "engine/files/kind.h"
+
+namespace cryostat::files {
+
+class RegularKind final : public DescriptorKind {
+ public:
+  std::string_view name() const override { return "regular file"; }
+  bool matches(const OpenDescription& description) const override;
+  Result<void> collect(CollectContext& context, const OpenDescription& description,
+                       pb::Description& image) const override;
+  bool owns(const pb::Description& image) const override;
+  void check(CheckContext& context, const pb::Description& image,
+             PlanReport& report) const override;
+  Result<UniqueFd> restore(RestoreContext& context, const pb::Description& image) const override;
+};
+
+}  // namespace cryostat::files

@@ -1,0 +1,18 @@
+// signalfd(2): a set of signals to read.
+#pragma once
+
+#include "engine/files/kind.h"
+
+namespace cryostat::files {
+
+class SignalFdKind final : public DescriptorKind {
+ public:
+  std::string_view name() const override { return "signalfd"; }
+  bool matches(const OpenDescription& description) const override;
+  Result<void> collect(CollectContext& context, const OpenDescription& description,
+                       pb::Description& image) const override;
+  bool owns(const pb::Description& image) const override;
+  Result<UniqueFd> restore(RestoreContext& context, const pb::Description& image) const override;
+};
+
+}  // namespace cryostat::files

@@ -1,0 +1,71 @@
+// What descriptor kinds share while one task's descriptors are restored, or checked before.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "engine/files/restore.h"
+#include "engine/image/files_image.h"
+
+namespace cryostat::files {
+
+// Both ends of a pipe that is being restored. Descriptions get descriptors opened from these;
+// they are closed when every description is there, so that only the target's ends remain.
+struct PipeEnds {
+  UniqueFd read_end;   // for a FIFO: open for both
+  UniqueFd write_end;  // invalid for a FIFO
+};
+
+class RestoreContext {
+ public:
+  RestoreContext(const image::FilesImage& image, const RestoreInputs& inputs,
+                 const std::vector<int>& target_numbers)
+      : image_(image),
+        inputs_(inputs),
+        target_numbers_(target_numbers.begin(), target_numbers.end()) {}
+
+  const image::FilesImage& image() const { return image_; }
+  const RestoreInputs& inputs() const { return inputs_; }
+
+  // Moves a descriptor that is needed for longer than one kind's call to a number the target
+  // doesn't use.
+  Result<UniqueFd> keep(UniqueFd fd);
+
+  std::map<uint32_t, PipeEnds> pipes;   // by pipe_id
+  std::map<uint32_t, UniqueFd> ghosts;  // by ghost_id; open read-write
+
+ private:
+  const image::FilesImage& image_;
+  const RestoreInputs& inputs_;
+  std::unordered_set<int> target_numbers_;
+};
+
+// The plan's counterpart.
+class CheckContext {
+ public:
+  CheckContext(const image::FilesImage& image, const CheckOptions& options)
+      : image_(image), options_(options) {}
+
+  const image::FilesImage& image() const { return image_; }
+  const CheckOptions& options() const { return options_; }
+  // True the first time a requirement is named: several descriptors of one file ask for it once.
+  bool first_time(const std::string& requirement) { return named_.insert(requirement).second; }
+
+ private:
+  const image::FilesImage& image_;
+  const CheckOptions& options_;
+  std::unordered_set<std::string> named_;
+};
+
+// A new open description of the object behind `fd`: open(2) of its /proc/self/fd entry with `flags` (O_CLOEXEC
+// is added). Works for files without a name.
+Result<UniqueFd> reopen(int fd, uint32_t flags);
+
+// The flags of `status` that open(2) takes; the rest is set later with F_SETFL.
+uint32_t open_flags(uint32_t status);
+
+}  // namespace cryostat::files
