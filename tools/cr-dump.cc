@@ -21,7 +21,8 @@ int dump_and_tell(const cli::DumpOptions& options, const UniqueFd& trace, const 
   TerminalProgress progress(STDERR_FILENO, "dumping");
   const auto outcome = dump::run(options.dump, stop, progress);
   progress.finish();
-  // The dump stands or falls without its trace: a failure to write it is told, but after the result.
+  // The dump stands or falls without its trace: a failure to write it is told, but after the
+  // result.
   const auto traced = cli::write_trace(trace, options.shared, kTool);
   if (options.shared.json && outcome) cli::print(cli::json_result(outcome));
   if (!outcome) return cli::tell_failure(kTool, outcome.error(), options.shared.json);

@@ -38,7 +38,8 @@ bool is_action(std::string_view word) {
 }
 
 void print_usage(FILE* to) {
-  std::fputs("usage: cr ACTION [option]...   (the same as cr-ACTION [option]...)\n\nActions:\n", to);
+  std::fputs("usage: cr ACTION [option]...   (the same as cr-ACTION [option]...)\n\nActions:\n",
+             to);
   for (const auto& action : kActions)
     std::fprintf(to, "  %-10s%s\n", action.name.data(), action.summary.data());
   std::fputs("\ncr ACTION --help lists the options of one.\n", to);

@@ -73,21 +73,21 @@ std::string errno_name(int errno_value);
 
 // Unwraps a Result or returns its error from the enclosing function.
 //   auto maps = TRY(read_maps(task));      TRY(task.detach());
-#define TRY(expr)                                                               \
-  __extension__({                                                               \
-    auto cryostat_try_result = (expr);                                          \
-    if (!cryostat_try_result.has_value())                                       \
-      return ::tl::unexpected(std::move(cryostat_try_result).error());          \
-    ::cryostat::detail::take(std::move(cryostat_try_result));                   \
+#define TRY(expr)                                                      \
+  __extension__({                                                      \
+    auto cryostat_try_result = (expr);                                 \
+    if (!cryostat_try_result.has_value())                              \
+      return ::tl::unexpected(std::move(cryostat_try_result).error()); \
+    ::cryostat::detail::take(std::move(cryostat_try_result));          \
   })
 
 // The same, adding an outer context to the error.
-#define TRY_IN(expr, context)                                                       \
-  __extension__({                                                                   \
-    auto cryostat_try_result = (expr);                                              \
-    if (!cryostat_try_result.has_value())                                           \
-      return ::tl::unexpected(std::move(cryostat_try_result).error().in(context));  \
-    ::cryostat::detail::take(std::move(cryostat_try_result));                       \
+#define TRY_IN(expr, context)                                                      \
+  __extension__({                                                                  \
+    auto cryostat_try_result = (expr);                                             \
+    if (!cryostat_try_result.has_value())                                          \
+      return ::tl::unexpected(std::move(cryostat_try_result).error().in(context)); \
+    ::cryostat::detail::take(std::move(cryostat_try_result));                      \
   })
 
 namespace cryostat::detail {

@@ -36,7 +36,9 @@ struct RemoteAddr {
 };
 
 inline constexpr uint64_t kPageSize = 4096;
-constexpr uint64_t page_align_up(uint64_t bytes) { return (bytes + kPageSize - 1) & ~(kPageSize - 1); }
+constexpr uint64_t page_align_up(uint64_t bytes) {
+  return (bytes + kPageSize - 1) & ~(kPageSize - 1);
+}
 constexpr uint64_t page_align_down(uint64_t bytes) { return bytes & ~(kPageSize - 1); }
 
 }  // namespace cryostat

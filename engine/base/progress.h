@@ -23,7 +23,8 @@ class Progress {
     done_.fetch_add(bytes, std::memory_order_relaxed);
     show();
   }
-  // Nothing more will be shown; takes a shown line off the screen. Call it before printing anything.
+  // Nothing more will be shown; takes a shown line off the screen. Call it before printing
+  // anything.
   virtual void finish() {}
 
   uint64_t total_bytes() const { return total_.load(std::memory_order_relaxed); }
@@ -36,8 +37,9 @@ class Progress {
   std::atomic<uint64_t> done_{0};
 };
 
-// One line on a terminal, rewritten in place: bytes, rate and time left. Appears half a second after
-// the first byte was moved, then at most ten times a second. Shows nothing unless `fd` is a terminal.
+// One line on a terminal, rewritten in place: bytes, rate and time left. Appears half a second
+// after the first byte was moved, then at most ten times a second. Shows nothing unless `fd` is a
+// terminal.
 class TerminalProgress final : public Progress {
  public:
   // `verb` is what is being done to memory: "dumping", "restoring". `fd` is not owned.

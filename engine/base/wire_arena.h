@@ -14,8 +14,8 @@ namespace cryostat {
 
 class WireArena {
  public:
-  // Reserves `count` zeroed elements, 16-byte aligned (wider if T needs it). The returned span stays
-  // valid; pointers from at() only until the next call that grows the arena.
+  // Reserves `count` zeroed elements, 16-byte aligned (wider if T needs it). The returned span
+  // stays valid; pointers from at() only until the next call that grows the arena.
   template <typename T>
   wire::WireSpan<T> reserve(size_t count) {
     static_assert(std::is_trivially_copyable_v<T>);
@@ -27,7 +27,8 @@ class WireArena {
   template <typename T>
   wire::WireSpan<T> append(std::span<const T> items) {
     const auto span = reserve<T>(items.size());
-    if (!items.empty()) std::memcpy(bytes_.data() + span.offset_bytes, items.data(), items.size_bytes());
+    if (!items.empty())
+      std::memcpy(bytes_.data() + span.offset_bytes, items.data(), items.size_bytes());
     return span;
   }
   template <typename T>

@@ -16,12 +16,12 @@ struct ConfigSetting {
   size_t line;                       // counted from 1
 };
 
-// Reads lines of the forms `name`, `name value`, `name = value`; `#` starts a comment; a value may be
-// in double quotes. kUsage with the line number for anything else.
+// Reads lines of the forms `name`, `name value`, `name = value`; `#` starts a comment; a value may
+// be in double quotes. kUsage with the line number for anything else.
 Result<std::vector<ConfigSetting>> parse_config(std::string_view text);
 
-// The file's settings. A file that is not there is an empty list unless `must_exist`. Errors name the
-// file; larger files than 64 KiB are refused.
+// The file's settings. A file that is not there is an empty list unless `must_exist`. Errors name
+// the file; larger files than 64 KiB are refused.
 Result<std::vector<ConfigSetting>> read_config(const std::string& path, bool must_exist);
 
 }  // namespace cryostat::cli

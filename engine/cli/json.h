@@ -22,8 +22,7 @@ class JsonWriter {
   JsonWriter& value(const char* text) { return value(std::string_view(text)); }
   JsonWriter& value(bool on) { return raw(on ? "true" : "false"); }
   template <typename Int>
-    requires(std::is_integral_v<Int> && !std::is_same_v<Int, bool>)
-  JsonWriter& value(Int number) {
+  requires(std::is_integral_v<Int> && !std::is_same_v<Int, bool>) JsonWriter& value(Int number) {
     return raw(std::to_string(number));
   }
   JsonWriter& null() { return raw("null"); }

@@ -77,8 +77,8 @@ Result<void> add_config_file(const OptionSpec& spec, const std::string& path, bo
     const std::string context = fmt::format("{}: line {}", path, setting.line);
     if (setting.name == "config" || setting.name == "no-default-config" || setting.name == "help" ||
         setting.name == "version")
-      return fail(ErrorKind::kUsage, fmt::format("{}: {} belongs on the command line", context,
-                                                 setting.name));
+      return fail(ErrorKind::kUsage,
+                  fmt::format("{}: {} belongs on the command line", context, setting.name));
     const bool known = spec.accepted.find_nothrow(setting.name, false) != nullptr;
     if (!known && spec.elsewhere.find_nothrow(setting.name, false) != nullptr) continue;
     if (!known) return tl::unexpected(unknown_option(spec, setting.name).in(context));

@@ -14,7 +14,7 @@ namespace cryostat::cli {
 
 // What a tool accepts.
 struct OptionSpec {
-  std::string tool;                                    // "cr-dump"
+  std::string tool;  // "cr-dump"
   boost::program_options::options_description accepted;
   // Names of the other tool's options: skipped in configuration files, which both tools share.
   boost::program_options::options_description elsewhere;

@@ -23,32 +23,32 @@ po::options_description shared_table() {
   // -v, -vvv, -v3, repeated or not: the parser sums them up.
   auto* verbosity = po::value<std::vector<std::string>>()->value_name("N")->implicit_value(
       std::vector<std::string>{""}, "");
-  table.add_options()                                                                     //
-      ("images-dir,D", text("DIR"), "folder of the checkpoint (default: .)")              //
-      ("work-dir,W", text("DIR"), "folder for the log and the pidfile (default: DIR of -D)")  //
+  table.add_options()                                                                             //
+      ("images-dir,D", text("DIR"), "folder of the checkpoint (default: .)")                      //
+      ("work-dir,W", text("DIR"), "folder for the log and the pidfile (default: DIR of -D)")      //
       ("log-file,o", text("FILE"), "log to FILE in the work dir; - is stdout (default: stderr)")  //
-      ("verbosity,v", verbosity, "log more: -v, -vv, -vvv, or a level 0 to 4 (default: 1)")  //
-      ("shell-job,j", po::bool_switch(), "the job belongs to a shell's session and terminal")  //
-      ("config", text("FILE"), "read options from FILE too")                              //
+      ("verbosity,v", verbosity, "log more: -v, -vv, -vvv, or a level 0 to 4 (default: 1)")       //
+      ("shell-job,j", po::bool_switch(), "the job belongs to a shell's session and terminal")     //
+      ("config", text("FILE"), "read options from FILE too")                                      //
       ("no-default-config", po::bool_switch(),
-       "do not read /etc/cryostat.conf and ~/.config/cryostat.conf")                      //
-      ("timeout", text("SECONDS"), "how long reaching the freeze may take (default: 10)")  //
-      ("json", po::bool_switch(), "print the result as one JSON object on stdout")        //
+       "do not read /etc/cryostat.conf and ~/.config/cryostat.conf")                        //
+      ("timeout", text("SECONDS"), "how long reaching the freeze may take (default: 10)")   //
+      ("json", po::bool_switch(), "print the result as one JSON object on stdout")          //
       ("trace", text("FILE"), "write the spans of this run as Chrome/Perfetto trace JSON")  //
-      ("display-stats", po::bool_switch(), "print statistics when done")                  //
-      ("version,V", po::bool_switch(), "print the version")                               //
+      ("display-stats", po::bool_switch(), "print statistics when done")                    //
+      ("version,V", po::bool_switch(), "print the version")                                 //
       ("help,h", po::bool_switch(), "print this text");
   return table;
 }
 
 po::options_description dump_table() {
   po::options_description table("Options of cr-dump", kLineLength, kDescriptionLength);
-  table.add_options()                                                                        //
-      ("tree,t", text("PID"), "the process to dump")                                         //
-      ("leave-running,R", po::bool_switch(), "let the process run on afterwards")            //
-      ("leave-stopped,s", po::bool_switch(), "leave the process stopped afterwards")         //
+  table.add_options()                                                                             //
+      ("tree,t", text("PID"), "the process to dump")                                              //
+      ("leave-running,R", po::bool_switch(), "let the process run on afterwards")                 //
+      ("leave-stopped,s", po::bool_switch(), "leave the process stopped afterwards")              //
       ("transfer", text("HOW"), "who moves the pages: auto, parasite, vm-readv (default: auto)")  //
-      ("dry-run", po::bool_switch(), "report what would be refused; change nothing")         //
+      ("dry-run", po::bool_switch(), "report what would be refused; change nothing")              //
       ("ghost-limit", text("SIZE"),
        "largest deleted-but-open file to save, in bytes or with K, M, G (default: 1M)");
   return table;
@@ -56,13 +56,14 @@ po::options_description dump_table() {
 
 po::options_description restore_table() {
   po::options_description table("Options of cr-restore", kLineLength, kDescriptionLength);
-  table.add_options()                                                                       //
-      ("restore-detached,d", po::bool_switch(), "return once the process runs")             //
+  table.add_options()                                                            //
+      ("restore-detached,d", po::bool_switch(), "return once the process runs")  //
       ("restore-sibling,S", po::bool_switch(),
-       "with -d: make the process a child of the caller, not of init")                      //
+       "with -d: make the process a child of the caller, not of init")                            //
       ("pidfile", text("FILE"), "write the pid of the restored process to FILE in the work dir")  //
-      ("leave-stopped,s", po::bool_switch(), "leave the process stopped afterwards")        //
-      ("dry-run", po::bool_switch(), "verify images and machine, print what is missing, create nothing")  //
+      ("leave-stopped,s", po::bool_switch(), "leave the process stopped afterwards")              //
+      ("dry-run", po::bool_switch(),
+       "verify images and machine, print what is missing, create nothing")  //
       ("restore-threads", text("N"), "readers that fill memory: a number or auto (default: auto)");
   return table;
 }

@@ -15,11 +15,11 @@ namespace cryostat::cli {
 struct SharedOptions {
   bool help = false;
   bool version = false;
-  std::string log_file;     // relative to the work dir; "-" is stdout; empty: stderr
-  int verbosity = 1;        // 0 errors, 1 warnings, 2 what is done, 3 details, 4 everything
-  bool json = false;        // one JSON object with the result on stdout
+  std::string log_file;  // relative to the work dir; "-" is stdout; empty: stderr
+  int verbosity = 1;     // 0 errors, 1 warnings, 2 what is done, 3 details, 4 everything
+  bool json = false;     // one JSON object with the result on stdout
   bool display_stats = false;
-  std::string trace_file;   // spans as trace JSON; empty: none
+  std::string trace_file;  // spans as trace JSON; empty: none
 };
 
 struct DumpOptions {

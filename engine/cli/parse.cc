@@ -50,7 +50,8 @@ Result<void> read_choice(const po::variables_map& values, const char* name,
     }
     expected += (expected.empty() ? "" : ", ") + std::string(word);
   }
-  return fail(ErrorKind::kUsage, fmt::format("option --{}: '{}' is not one of {}", name, *text, expected));
+  return fail(ErrorKind::kUsage,
+              fmt::format("option --{}: '{}' is not one of {}", name, *text, expected));
 }
 
 Result<SharedOptions> read_shared(const po::variables_map& values) {
@@ -171,8 +172,9 @@ Result<RestoreOptions> parse_restore(std::span<const char* const> arguments,
 }
 
 std::string dump_help() {
-  return help_text("usage: cr-dump -t PID [-D DIR] [option]...\nSaves a running process to a folder.\n",
-                   dump_table());
+  return help_text(
+      "usage: cr-dump -t PID [-D DIR] [option]...\nSaves a running process to a folder.\n",
+      dump_table());
 }
 
 std::string restore_help() {

@@ -82,7 +82,8 @@ template <typename Stats>
 std::string stage_rows(const Stats& stats) {
   std::string text;
   if (!stats.stages().empty()) text += "Stages\n";
-  for (const auto& stage : stats.stages()) text += row(stage.name(), milliseconds(stage.duration_ns()));
+  for (const auto& stage : stats.stages())
+    text += row(stage.name(), milliseconds(stage.duration_ns()));
   return text;
 }
 

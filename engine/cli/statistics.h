@@ -13,8 +13,8 @@ namespace cryostat::cli {
 // Exactly one JSON object and a newline:
 //   {"tool":"cr-dump","version":"0.1.0","ok":true,"exit_code":0,"error":null,
 //    "statistics":{…,"stages":[{"name":"freeze","duration_ns":812000},…]}}
-// On failure `error` is {"kind","message","hint","lines"} and statistics null. cr-restore adds "pid"
-// and, for a dry run, "plan".
+// On failure `error` is {"kind","message","hint","lines"} and statistics null. cr-restore adds
+// "pid" and, for a dry run, "plan".
 std::string json_result(const Result<dump::Outcome>& result);
 std::string json_result(const Result<restore::Outcome>& result);
 

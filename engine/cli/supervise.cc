@@ -12,8 +12,8 @@ namespace cryostat::cli {
 namespace {
 
 constexpr int kSignalExitBase = 128;
-// A shell gives the terminal to a running background job without telling it: while our job is in the
-// background, we look this often.
+// A shell gives the terminal to a running background job without telling it: while our job is in
+// the background, we look this often.
 constexpr timespec kLookInterval = {.tv_sec = 0, .tv_nsec = 200'000'000};
 
 // Blocks the signals to wait for, and puts aside the handlers they had during the restore. A signal
@@ -111,7 +111,8 @@ void Supervisor::on_stopped(int stop_signal) {
   if (terminal_.in_front(group_)) terminal_.take_back(true);
   stop_like_the_job();
   // Continued (or, in an orphaned group, never stopped, as SIGTSTP is then discarded). An
-  // orphaned job's SIGTSTP would have been discarded likewise; any other stop is the job's own wish.
+  // orphaned job's SIGTSTP would have been discarded likewise; any other stop is the job's own
+  // wish.
   if (is_pending(SIGCONT) || stop_signal == SIGTSTP) resume_job();
 }
 

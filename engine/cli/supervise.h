@@ -11,7 +11,8 @@ namespace cryostat::cli {
 
 // Supervises one restored process, a child of this one, on behalf of the shell that started
 // cr-restore:
-//  * A job that leads a process group of its own gets the terminal (if cr-restore's group had it), so
+//  * A job that leads a process group of its own gets the terminal (if cr-restore's group had it),
+//  so
 //    that Ctrl-C and Ctrl-Z reach the job alone. When it stops, the terminal is taken back and
 //    cr-restore stops too; `fg` and `bg` continue it.
 //  * SIGINT, SIGTERM, SIGHUP and SIGQUIT sent to cr-restore by a process go to the job; those the

@@ -23,8 +23,8 @@ class Terminal {
   bool in_front(pid_t group) const;
   // Puts `group` in the foreground, with the modes it had when the terminal was last taken from it.
   void give_to(pid_t group);
-  // Puts this process's own group in the foreground. `restore_modes` puts back the modes from before
-  // the first give_to; the present ones are remembered for the next give_to.
+  // Puts this process's own group in the foreground. `restore_modes` puts back the modes from
+  // before the first give_to; the present ones are remembered for the next give_to.
   void take_back(bool restore_modes);
 
  private:

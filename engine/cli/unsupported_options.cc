@@ -19,7 +19,8 @@ constexpr std::string_view kLazy = "lazy restore is not there yet";
 constexpr std::string_view kNamespaces = "other namespaces can't be checkpointed yet";
 constexpr std::string_view kCgroups = "control groups are left alone for now";
 constexpr std::string_view kLocks = "file locks can't be checkpointed yet";
-constexpr std::string_view kLinks = "files unlinked under this name but linked elsewhere are refused for now";
+constexpr std::string_view kLinks =
+    "files unlinked under this name but linked elsewhere are refused for now";
 constexpr std::string_view kScripts = "action scripts are not there yet";
 constexpr std::string_view kExternal = "external resources are not there yet";
 
@@ -84,8 +85,8 @@ constexpr std::array kTable = std::to_array<Unsupported>({
 }  // namespace
 
 std::string_view why_unsupported(std::string_view name) {
-  const auto* found =
-      std::find_if(kTable.begin(), kTable.end(), [&](const auto& entry) { return entry.name == name; });
+  const auto* found = std::find_if(kTable.begin(), kTable.end(),
+                                   [&](const auto& entry) { return entry.name == name; });
   return found == kTable.end() ? std::string_view() : found->reason;
 }
 

@@ -28,7 +28,8 @@ Failure bad_value(std::string_view text, std::string_view expected) {
 
 Result<int> parse_pid(std::string_view text) {
   int pid = 0;
-  if (!whole_number(text, &pid) || pid <= 0 || pid > kMaxPid) return bad_value(text, "a process id");
+  if (!whole_number(text, &pid) || pid <= 0 || pid > kMaxPid)
+    return bad_value(text, "a process id");
   return pid;
 }
 
@@ -64,7 +65,8 @@ Result<int> parse_verbosity(int base, const std::vector<std::string>& occurrence
     int number = 0;
     if (text.find_first_not_of('v') == std::string::npos) {
       level += 1 + static_cast<int>(std::min<size_t>(text.size(), kMaxVerbosity));
-    } else if (whole_number(std::string_view(text), &number) && number >= 0 && number <= kMaxVerbosity) {
+    } else if (whole_number(std::string_view(text), &number) && number >= 0 &&
+               number <= kMaxVerbosity) {
       level = number;
     } else {
       return bad_value(text, "a verbosity (0 to 4)");

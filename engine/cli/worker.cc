@@ -19,8 +19,8 @@ namespace cryostat::cli {
 
 namespace {
 
-// The worker outlives the front by an orderly rollback: it hears of the front's end as SIGIO from the
-// death pipe, whose only writing end the front holds.
+// The worker outlives the front by an orderly rollback: it hears of the front's end as SIGIO from
+// the death pipe, whose only writing end the front holds.
 StopRequest worker_stop;
 
 void on_front_gone(int) { worker_stop.set(-1); }
@@ -96,11 +96,11 @@ int wait_for_worker(std::string_view tool, pid_t worker) {
     if (errno != EINTR) return front_failure(tool, "wait for the worker");
   }
   if (WIFEXITED(status)) return WEXITSTATUS(status);
-  const Error error(ErrorKind::kFailed,
-                    fmt::format("the worker (pid {}) was killed by SIG{}", worker,
-                                sigabbrev_np(WTERMSIG(status)) != nullptr
-                                    ? sigabbrev_np(WTERMSIG(status))
-                                    : "?"));
+  const Error error(
+      ErrorKind::kFailed,
+      fmt::format(
+          "the worker (pid {}) was killed by SIG{}", worker,
+          sigabbrev_np(WTERMSIG(status)) != nullptr ? sigabbrev_np(WTERMSIG(status)) : "?"));
   std::fputs(error_text(tool, error).c_str(), stderr);
   return exit_code(error);
 }

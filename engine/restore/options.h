@@ -20,17 +20,18 @@ enum class VdsoMode : uint8_t {
 
 struct Options {
   std::string images_dir = ".";
-  std::string work_dir;         // logs and statistics; empty: the images dir
-  bool detached = false;        // the restored root is no longer supervised: cr-restore returns
-  bool sibling = false;         // CLONE_PARENT: the root becomes a child of cr-restore's own parent
-  bool leave_stopped = false;   // released into a group stop, SIGCONT resumes it
-  bool dry_run = false;         // verify and plan, create nothing
-  bool shell_job = false;       // the root joins the session and terminal of cr-restore
+  std::string work_dir;        // logs and statistics; empty: the images dir
+  bool detached = false;       // the restored root is no longer supervised: cr-restore returns
+  bool sibling = false;        // CLONE_PARENT: the root becomes a child of cr-restore's own parent
+  bool leave_stopped = false;  // released into a group stop, SIGCONT resumes it
+  bool dry_run = false;        // verify and plan, create nothing
+  bool shell_job = false;      // the root joins the session and terminal of cr-restore
   uint32_t restore_threads = 0;  // readers that fill memory; 0: as many as are useful
   VdsoMode vdso = VdsoMode::kAuto;
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);
   // Called once, when everything is rebuilt and before the first instruction of the root runs: the
-  // tool writes its pidfile and hands the terminal over here. An error fails the restore. May be empty.
+  // tool writes its pidfile and hands the terminal over here. An error fails the restore. May be
+  // empty.
   std::function<Result<void>(HostPid root)> before_release;
 };
 

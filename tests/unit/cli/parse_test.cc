@@ -10,7 +10,8 @@ using cli::ConfigPaths;
 namespace {
 ConfigPaths no_config() { return {"", ""}; }
 
-Result<cli::DumpOptions> dump_of(std::vector<const char*> arguments, ConfigPaths paths = no_config()) {
+Result<cli::DumpOptions> dump_of(std::vector<const char*> arguments,
+                                 ConfigPaths paths = no_config()) {
   return cli::parse_dump(arguments, paths);
 }
 Result<cli::RestoreOptions> restore_of(std::vector<const char*> arguments,
@@ -122,9 +123,11 @@ TEST_CASE("cr-restore: options") {
 
 TEST_CASE("configuration files: the command line wins, then --config, then the user's") {
   const std::string named = written("named", "images-dir /named\nghost-limit = 3K\n");
-  const std::string user = written("user", "images-dir /user\nwork-dir \"/user work\"\n# comment\n");
-  const std::string system = written("system", "work-dir /system\nleave-running\nverbosity 3\n"
-                                               "restore-detached # the other tool's\n");
+  const std::string user =
+      written("user", "images-dir /user\nwork-dir \"/user work\"\n# comment\n");
+  const std::string system = written("system",
+                                     "work-dir /system\nleave-running\nverbosity 3\n"
+                                     "restore-detached # the other tool's\n");
   const ConfigPaths paths{system, user};
   auto options = dump_of({"-t", "1", "--config", named.c_str()}, paths);
   REQUIRE(options);
