@@ -189,7 +189,7 @@ Result<void> Dump::commit() {
   TRY(memory::write_address_space(*space_, *writer_));
   TRY(memory::write_memory_objects(mapped_files_, shared_memory_, *writer_));
   TRY(writer_->append(image::FileType::kStats, outcome().stats));
-  return writer_->commit(TRY(make_manifest(*task_, options_)));
+  return writer_->commit(make_manifest(*task_, options_));
 }
 
 // -R: the target goes on as soon as all that is needed of it was read.

@@ -1,7 +1,6 @@
 // What the manifest of a dump says about target and machine.
 #pragma once
 
-#include "engine/base/error.h"
 #include "engine/dump/options.h"
 #include "proto/manifest.pb.h"
 
@@ -11,7 +10,7 @@ struct CollectedTask;
 
 namespace cryostat::dump {
 
-// All but what image::CheckpointWriter::commit() fills in itself. Errors: /proc/cpuinfo can't be read.
-Result<pb::Manifest> make_manifest(const task::CollectedTask& task, const Options& options);
+// All but what image::CheckpointWriter::commit() fills in itself.
+pb::Manifest make_manifest(const task::CollectedTask& task, const Options& options);
 
 }  // namespace cryostat::dump

@@ -1,0 +1,26 @@
+#include "engine/dump/manifest.h"
+
+#include "engine/arch/x86_64/cpu.h"
+#include "engine/base/version.h"
+#include "engine/task/collect.h"
+
+namespace cryostat::dump {
+
+pb::Manifest make_manifest(const task::CollectedTask& task, const Options& options) {
+  pb::Manifest manifest;
+  manifest.set_tool_version(std::string(kVersion));
+  manifest.set_root_pid(task.task.pid());
+  manifest.add_pids(task.task.pid());
+  manifest.set_shell_job(options.shell_job);
+
+  const arch::Cpu cpu = arch::this_cpu();
+  auto& image = *manifest.mutable_cpu();
+  image.set_architecture(std::string(arch::kArchitecture));
+  image.set_xcr0(cpu.xcr0);
+  image.set_xstate_size_bytes(cpu.xstate_size_bytes);
+  image.set_model_name(cpu.model_name);
+  for (const auto& feature : cpu.features) image.add_features(feature);
+  return manifest;
+}
+
+}  // namespace cryostat::dump
