@@ -1,0 +1,17 @@
+// Processes held by descriptor (pidfd_open(2), 5.3; pidfd_getfd(2), 5.6).
+#pragma once
+
+#include "engine/base/error.h"
+#include "engine/base/ids.h"
+#include "engine/base/unique_fd.h"
+
+namespace cryostat::kernel {
+
+// kTargetGone when there is no such process. Close-on-exec by nature.
+Result<UniqueFd> pidfd_open(HostPid pid);
+// A copy of a descriptor of the process; needs ptrace access.
+Result<UniqueFd> pidfd_getfd(int pidfd, RemoteFd fd);
+// Signal 0 only asks whether the process still exists (kTargetGone when not).
+Result<void> pidfd_send_signal(int pidfd, int signal_number);
+
+}  // namespace cryostat::kernel
