@@ -48,7 +48,8 @@ Result<void> fill_threads(const image::TaskImage& task, const task::StartState& 
   for (size_t i = 0; i < task.threads.size(); ++i) {
     wire::RestorerThread thread{};
     thread.tid = task.threads[i].tid();
-    TRY_IN(task::fill_thread_state(task.task, task.threads, i, start, arena, thread.state),
+    TRY_IN(task::fill_thread_state(task.task, task.threads[i], plan.task.filters.count, start, arena,
+                                   thread.state),
            "thread " + std::to_string(thread.tid));
     arena.at(plan.threads)[i] = thread;
   }

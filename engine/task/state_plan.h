@@ -23,9 +23,10 @@ Result<void> fill_task_state(const pb::Task& task, const std::vector<pb::Thread>
                              const pb::AddressSpace& space, const StartState& start,
                              WireArena& arena, wire::TaskState& state);
 
-// `threads`: all of the task; `index`: which one `state` is for.
-Result<void> fill_thread_state(const pb::Task& task, const std::vector<pb::Thread>& threads,
-                               size_t index, const StartState& start, WireArena& arena,
+// After fill_task_state; `common_filters`: its state.filters.count, the programs that are installed for
+// all threads at once.
+Result<void> fill_thread_state(const pb::Task& task, const pb::Thread& thread,
+                               uint64_t common_filters, const StartState& start, WireArena& arena,
                                wire::ThreadState& state);
 
 // Any thread has seccomp on: the task must be traced with PTRACE_O_SUSPEND_SECCOMP.

@@ -1,0 +1,103 @@
+#include "engine/task/signals.h"
+
+#include <signal.h>
+
+#include <cstring>
+
+#include "proto/signals.pb.h"
+#include "proto/task.pb.h"
+
+namespace cryostat::task {
+
+namespace {
+
+constexpr int kSsDisable = 2;
+// Offset of si_sys_private, which is the kernel's own between a timer and its queued signal.
+constexpr size_t kTimerPrivateOffset = 32;
+
+int word(const SigInfo& info, size_t offset) {
+  int value;
+  std::memcpy(&value, info.data() + offset, sizeof(value));
+  return value;
+}
+int number_of(const SigInfo& info) { return word(info, 0); }
+int code_of(const SigInfo& info) { return word(info, 8); }
+
+uint64_t numbers_in(std::span<const SigInfo> queue) {
+  uint64_t set = 0;
+  for (const SigInfo& info : queue)
+    if (const int number = number_of(info); number >= 1 && number <= 64) set |= 1ull << (number - 1);
+  return set;
+}
+
+}  // namespace
+
+void save_actions(const wire::TaskStateReport& report, pb::Task& image) {
+  for (uint32_t number = 1; number <= wire::kSignalCount; ++number) {
+    const wire::SignalActionState& action = report.actions[number - 1];
+    if (action.handler == 0 && action.flags == 0 && action.mask == 0) continue;
+    pb::SignalAction& saved = *image.add_actions();
+    saved.set_number(number);
+    saved.set_handler(action.handler);
+    saved.set_flags(action.flags);
+    saved.set_restorer(action.restorer);
+    saved.set_mask(action.mask);
+  }
+}
+
+bool save_queue(std::span<const SigInfo> queue, PendingSignals& image) {
+  bool stop_pending = false;
+  for (SigInfo info : queue) {
+    if (number_of(info) == SIGSTOP) stop_pending = true;
+    if (number_of(info) == SIGSTOP || number_of(info) == SIGKILL) continue;
+    if (code_of(info) == SI_TIMER) std::memset(info.data() + kTimerPrivateOffset, 0, sizeof(int));
+    image.Add()->set_siginfo(info.data(), info.size());
+  }
+  return stop_pending;
+}
+
+void save_unqueued(uint64_t pending, std::span<const SigInfo> queued_shared,
+                   std::span<const SigInfo> queued_private, PendingSignals& image) {
+  uint64_t bare = pending & ~numbers_in(queued_shared) & ~numbers_in(queued_private);
+  bare &= ~(1ull << (SIGKILL - 1)) & ~(1ull << (SIGSTOP - 1));
+  for (int number = 1; number <= 64; ++number) {
+    if ((bare >> (number - 1) & 1) == 0) continue;
+    SigInfo info{};
+    std::memcpy(info.data(), &number, sizeof(number));  // SI_USER from pid 0: what sigwait would see
+    image.Add()->set_siginfo(info.data(), info.size());
+  }
+}
+
+void save_alternate_stack(const wire::ThreadStateReport& report, pb::AlternateStack& image) {
+  image.set_address(report.altstack_address);
+  // SS_ONSTACK says where the stack pointer is just now; it is not part of the setting.
+  image.set_flags(static_cast<uint32_t>(report.altstack_flags) & ~static_cast<uint32_t>(SS_ONSTACK));
+  image.set_size_bytes(report.altstack_size_bytes);
+}
+
+void plan_actions(const pb::Task& image, wire::TaskState& state) {
+  for (const pb::SignalAction& saved : image.actions()) {
+    if (saved.number() < 1 || saved.number() > wire::kSignalCount) continue;
+    state.actions[saved.number() - 1] = {saved.handler(), saved.flags(), saved.restorer(),
+                                         saved.mask()};
+  }
+}
+
+wire::WireSpan<wire::PendingSignalState> plan_queue(const PendingSignals& image, WireArena& arena) {
+  std::vector<wire::PendingSignalState> queue(static_cast<size_t>(image.size()));
+  for (size_t i = 0; i < queue.size(); ++i) {
+    const std::string& info = image[static_cast<int>(i)].siginfo();
+    std::memcpy(queue[i].siginfo, info.data(), std::min(info.size(), sizeof(queue[i].siginfo)));
+  }
+  return arena.append(queue);
+}
+
+void plan_alternate_stack(const pb::AlternateStack& image, wire::ThreadState& state) {
+  if (image.size_bytes() == 0 || (image.flags() & kSsDisable) != 0) return;
+  state.calls |= wire::kSetAltStack;
+  state.altstack_address = image.address();
+  state.altstack_flags = static_cast<int32_t>(image.flags());
+  state.altstack_size_bytes = image.size_bytes();
+}
+
+}  // namespace cryostat::task
