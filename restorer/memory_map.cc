@@ -1,0 +1,51 @@
+#include <asm/unistd.h>
+#include <errno.h>
+#include <linux/mman.h>
+
+#include "engine/kernel/raw_syscall.h"
+#include "restorer/memory_steps.h"
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+namespace cryostat::restorer {
+
+namespace {
+
+int unmap(wire::RestorerPlan& plan, uint64_t start, uint64_t end) {
+  if (start >= end) return 0;
+  const long result = raw_syscall(__NR_munmap, start, end - start);
+  return is_syscall_error(result) ? failed_at(plan, start, result) : 0;
+}
+
+long advise(const wire::PlannedVma& vma, uint64_t advice) {
+  return raw_syscall(__NR_madvise, vma.start, vma.end - vma.start, advice);
+}
+
+}  // namespace
+
+int unmap_others(wire::RestorerPlan& plan) {
+  if (const int error = unmap(plan, 0, plan.area_start)) return error;
+  return unmap(plan, plan.area_end, plan.memory.task_size);
+}
+
+int map_areas(wire::RestorerPlan& plan, void* arena) {
+  const auto* vmas = plan.memory.vmas.in(arena);
+  for (uint64_t i = 0; i < plan.memory.vmas.count; ++i) {
+    const wire::PlannedVma& vma = vmas[i];
+    const auto fd = static_cast<uint64_t>(int64_t{vma.fd});
+    const long at = raw_syscall(__NR_mmap, vma.start, vma.end - vma.start, vma.map_protection,
+                                vma.map_flags | MAP_FIXED_NOREPLACE, fd, vma.file_offset_bytes);
+    if (is_syscall_error(at)) return failed_at(plan, vma.start, at);
+    if (static_cast<uint64_t>(at) != vma.start) return failed_at(plan, vma.start, -EEXIST);
+    // Before the fill, so that it takes huge pages, or none.
+    long result = 0;
+    if ((vma.advice & wire::kAdviceHugePage) != 0) result = advise(vma, MADV_HUGEPAGE);
+    if ((vma.advice & wire::kAdviceNoHugePage) != 0) result = advise(vma, MADV_NOHUGEPAGE);
+    if (is_syscall_error(result)) return failed_at(plan, vma.start, result);
+  }
+  return 0;
+}
+
+}  // namespace cryostat::restorer
