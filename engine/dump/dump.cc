@@ -75,6 +75,7 @@ class Dump {
   std::optional<TaskHandle> handle_;
   std::optional<image::CheckpointWriter> writer_;
   Refusals refusals_;
+  PidMark pid_mark_;
   memory::SharedMemoryTable shared_memory_;
   memory::MappedFileTable mapped_files_;
   std::optional<SeizedTask> seized_;
@@ -90,7 +91,7 @@ class Dump {
 Result<void> Dump::prepare() {
   const Span span("prepare");
   handle_.emplace(TRY(TaskHandle::open(options_.pid)));
-  TRY(precheck(*handle_, refusals_));
+  pid_mark_ = TRY(precheck(*handle_, refusals_));
   TRY(refusals_.check());
   if (!options_.dry_run) writer_.emplace(TRY(image::CheckpointWriter::create(options_.images_dir)));
   sleeps_ = task::sample_sleeps(*handle_);
@@ -110,6 +111,7 @@ Result<void> Dump::freeze() {
 }
 
 Result<void> Dump::collect() {
+  TRY(check_new_children(*handle_, pid_mark_, refusals_));
   {
     const Span span("collect task");
     task_.emplace(TRY(task::collect_task(*seized_, *infected_, sleeps_,

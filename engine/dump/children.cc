@@ -1,0 +1,92 @@
+#include "engine/dump/children.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "engine/procfs/stat.h"
+
+namespace cryostat::dump {
+
+namespace {
+
+Result<void> append_numbers(const std::string& text, std::vector<HostPid>& pids) {
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at != end) {
+    if (*at == ' ' || *at == '\n') {
+      ++at;
+      continue;
+    }
+    pid_t pid = 0;
+    const auto [next, error] = std::from_chars(at, end, pid);
+    if (error != std::errc()) return fail(ErrorKind::kFailed, "malformed list of children");
+    pids.emplace_back(pid);
+    at = next;
+  }
+  return {};
+}
+
+// For kernels without CONFIG_PROC_CHILDREN: everybody's parent is asked.
+Result<std::vector<HostPid>> children_by_parent(HostPid parent) {
+  const ProcDir proc = TRY(ProcDir::open("/proc"));
+  std::vector<HostPid> children;
+  for (const int pid : TRY(proc.list_numbers("."))) {
+    const auto text = proc.read(fmt::format("{}/stat", pid));
+    if (!text) continue;  // it ended in the meantime
+    const auto stat = procfs::parse_stat(*text);
+    if (stat && stat->ppid == parent.value) children.emplace_back(pid);
+  }
+  return children;
+}
+
+}  // namespace
+
+Result<pid_t> last_allocated_pid() {
+  const ProcDir proc = TRY(ProcDir::open("/proc"));
+  const std::string text = TRY(proc.read("loadavg"));
+  const size_t blank = text.rfind(' ');
+  pid_t pid = 0;
+  if (blank == std::string::npos ||
+      std::from_chars(text.data() + blank + 1, text.data() + text.size(), pid).ec != std::errc()) {
+    return fail(ErrorKind::kFailed, "malformed /proc/loadavg");
+  }
+  return pid;
+}
+
+Result<std::vector<HostPid>> children_of(const TaskHandle& target) {
+  std::vector<HostPid> children;
+  for (const int tid : TRY(target.proc().list_numbers("task"))) {
+    const auto text = target.proc().read(fmt::format("task/{}/children", tid));
+    if (text) {
+      TRY(append_numbers(*text, children));
+      continue;
+    }
+    struct stat unused;
+    const std::string thread = fmt::format("task/{}", tid);
+    if (fstatat(target.proc().fd(), thread.c_str(), &unused, 0) == 0) {
+      return children_by_parent(target.pid());
+    }
+  }
+  std::sort(children.begin(), children.end());
+  return children;
+}
+
+Result<void> refuse_children(const TaskHandle& target, Refusals& refusals) {
+  for (const HostPid child : TRY(children_of(target))) {
+    std::string name;
+    if (const auto dir = ProcDir::open(fmt::format("/proc/{}", child.value))) {
+      const auto text = dir->read("stat");
+      const auto stat = text ? procfs::parse_stat(*text) : Result<procfs::Stat>(fail(ErrorKind::kFailed, ""));
+      if (stat) name = fmt::format(" (`{}`{})", stat->comm, stat->state == 'Z' ? ", a zombie" : "");
+    }
+    refusals.add(target.pid(), "",
+                 fmt::format("has child {}{}: process trees can't be checkpointed yet", child.value,
+                             name));
+  }
+  return {};
+}
+
+}  // namespace cryostat::dump
