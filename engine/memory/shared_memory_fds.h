@@ -1,6 +1,8 @@
 // Re-creates shared memory objects during a restore, content included.
 #pragma once
 
+#include <fcntl.h>
+
 #include <cstdint>
 #include <vector>
 
@@ -24,17 +26,21 @@ class SharedMemoryFds {
                                         int pages_fd, ServiceFds& service_fds);
 
   // Open read-write, position 0, valid until the restorer closes it; dup or reopen it
-  // ("/proc/self/fd/N") as needed. kImages when there is no such object.
-  Result<int> read_write(uint32_t id) const;
+  // ("/proc/self/fd/N") as needed. Opened on first use: a file that is open for writing can't become
+  // an exe. kImages when there is no such object.
+  Result<int> read_write(uint32_t id) { return open_as(id, O_RDWR); }
   // Open read-only.
-  Result<int> read_only(uint32_t id);
+  Result<int> read_only(uint32_t id) { return open_as(id, O_RDONLY); }
 
  private:
   struct Entry {
     uint32_t id;
+    int path;  // O_PATH: holds the object
     int read_write = -1;
     int read_only = -1;
   };
+  Result<int> open_as(uint32_t id, int mode);
+
   std::vector<Entry> entries_;
   ServiceFds* service_fds_ = nullptr;
 };
