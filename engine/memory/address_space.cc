@@ -1,13 +1,14 @@
 #include "engine/memory/address_space.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <sys/uio.h>
 
 #include <algorithm>
+#include <span>
 #include <string_view>
 
+#include "engine/arch/x86_64/vdso.h"
 #include "engine/image/checkpoint_writer.h"
+#include "engine/kernel/process_memory.h"
 #include "engine/memory/mm_layout.h"
 #include "engine/memory/shared_memory.h"
 #include "engine/memory/vma_backing.h"
@@ -171,11 +172,10 @@ class Collector {
     pb::AddressSpace& space = state_.space;
     if (space.vdso_start() == 0 || space.vdso_size_bytes() > kMaxVdsoBytes) return {};
     std::string image(space.vdso_size_bytes(), '\0');
-    const iovec local = {image.data(), image.size()};
-    const iovec remote = {reinterpret_cast<void*>(space.vdso_start()), image.size()};
-    const ssize_t got = process_vm_readv(task_.pid().value, &local, 1, &remote, 1, 0);
-    if (got != static_cast<ssize_t>(image.size()))
-      return fail_errno(got < 0 ? errno : EIO, fmt::format("read the vDSO of pid {}", task_.pid().value));
+    TRY_IN(kernel::read_memory(task_.pid(), RemoteAddr(space.vdso_start()), std::as_writable_bytes(std::span(image))),
+           "read the vDSO");
+    const arch::Vdso vdso = TRY(arch::parse_vdso({reinterpret_cast<const unsigned char*>(image.data()), image.size()}));
+    space.set_vdso_build_id(std::string(vdso.build_id.begin(), vdso.build_id.end()));
     space.set_vdso_image(std::move(image));
     return {};
   }

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/prctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -18,20 +17,11 @@
 #include "engine/base/plan_report.h"
 #include "engine/base/unique_fd.h"
 #include "engine/image/mm_image.h"
+#include "engine/kernel/constants.h"
 #include "engine/memory/file_fingerprint.h"
 
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE 0x08
-#endif
-#ifndef PR_SET_VMA
-#define PR_SET_VMA 0x53564d41
-#define PR_SET_VMA_ANON_NAME 0
-#endif
-#ifndef SYS_mseal
-#define SYS_mseal 462
 #endif
 
 namespace cryostat::memory {
@@ -112,7 +102,7 @@ class TestPage {
   bool valid() const { return at_ != MAP_FAILED; }
   bool takes_advice(int advice) const { return madvise(at_, kPageSize, advice) == 0; }
   bool takes_name() const {
-    return prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, at_, kPageSize, "cryostat probe") == 0;
+    return prctl(kernel::kPrSetVma, kernel::kPrSetVmaAnonName, at_, kPageSize, "cryostat probe") == 0;
   }
 
  private:
@@ -162,13 +152,13 @@ Result<void> check_mapped_files(const image::MmImage& mm, PlanReport& report) {
     if (!exe.path().empty() && checked.insert(exe.path()).second) check_file(exe, false, report);
   }
   const Needs needs = find_needs(mm);
-  require(needs.guards, [] { return TestPage().takes_advice(MADV_GUARD_INSTALL); },
+  require(needs.guards, [] { return TestPage().takes_advice(kernel::kMadvGuardInstall); },
           "guard regions (MADV_GUARD_INSTALL)", "Linux 6.13", report);
   require(needs.droppable, [] { return TestPage(MAP_DROPPABLE | MAP_ANONYMOUS).valid(); },
           "droppable memory (MAP_DROPPABLE)", "Linux 6.11", report);
   require(needs.names, [] { return TestPage().takes_name(); }, "names of anonymous memory",
           "CONFIG_ANON_VMA_NAME", report);
-  require(needs.seals, [] { return syscall(SYS_mseal, 0, 0, 0) == 0; }, "sealed memory (mseal)",
+  require(needs.seals, [] { return syscall(kernel::kSysMseal, 0, 0, 0) == 0; }, "sealed memory (mseal)",
           "Linux 6.10", report);
   require(needs.mergeable, [] { return TestPage().takes_advice(MADV_MERGEABLE); },
           "memory merging (MADV_MERGEABLE)", "CONFIG_KSM", report);

@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/types.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,59 +10,20 @@
 #include <vector>
 
 #include "engine/base/ids.h"
+#include "engine/kernel/pagemap_scan.h"
 #include "engine/procfs/task_handle.h"
 
 namespace cryostat::memory {
 
 namespace {
 
-// include/uapi/linux/fs.h of 6.7 (PAGE_IS_GUARD: 6.16); older headers lack all of it.
-struct PmScanArg {
-  uint64_t size = sizeof(PmScanArg);
-  uint64_t flags = 0;
-  uint64_t start = 0;
-  uint64_t end = 0;
-  uint64_t walk_end = 0;
-  uint64_t vec = 0;
-  uint64_t vec_len = 0;
-  uint64_t max_pages = 0;
-  uint64_t category_inverted = 0;
-  uint64_t category_mask = 0;
-  uint64_t category_anyof_mask = 0;
-  uint64_t return_mask = 0;
-};
-static_assert(sizeof(PmScanArg) == 96);
-
-struct PmRegion {
-  uint64_t start;
-  uint64_t end;
-  uint64_t categories;
-};
-static_assert(sizeof(PmRegion) == 24);
-
-constexpr unsigned long kPagemapScan = _IOWR('f', 16, PmScanArg);
-constexpr uint64_t kIsFile = 1u << 2;
-constexpr uint64_t kIsPresent = 1u << 3;
-constexpr uint64_t kIsSwapped = 1u << 4;
-constexpr uint64_t kIsZero = 1u << 5;
-constexpr uint64_t kIsGuard = 1u << 8;
-
-// Bits of a /proc/pid/pagemap entry (Documentation/admin-guide/mm/pagemap.rst).
-constexpr uint64_t kEntryPresent = uint64_t{1} << 63;
-constexpr uint64_t kEntrySwapped = uint64_t{1} << 62;
-constexpr uint64_t kEntryFile = uint64_t{1} << 61;
-constexpr uint64_t kEntryGuard = uint64_t{1} << 58;  // 6.15
-
-bool probe_scan(int fd, uint64_t return_mask) {
-  PmScanArg arg;
-  PmRegion region;
-  arg.vec = reinterpret_cast<uint64_t>(&region);
-  arg.vec_len = 1;
-  arg.start = 0;
-  arg.end = kPageSize;  // nothing is ever mapped there
-  arg.category_anyof_mask = return_mask;
-  arg.return_mask = return_mask;
-  return ioctl(fd, kPagemapScan, &arg) >= 0;
+bool probe_scan(int fd, uint64_t report) {
+  std::array<kernel::PageRegion, 1> regions;
+  kernel::PageQuery query;  // of a page where nothing is ever mapped
+  query.end = RemoteAddr(kPageSize);
+  query.any_of = report;
+  query.report = report;
+  return kernel::scan_pages(fd, query, regions).has_value();
 }
 
 }  // namespace
@@ -73,9 +32,9 @@ Result<PageScanner> PageScanner::open(const TaskHandle& task, PageScanMode mode)
   UniqueFd pagemap = TRY(task.proc().open_file("pagemap", O_RDONLY));
   Mode chosen = Mode::kPagemap;
   if (mode == PageScanMode::kAuto) {
-    if (probe_scan(pagemap.get(), kIsPresent | kIsGuard))
+    if (probe_scan(pagemap.get(), kernel::kPageIsPresent | kernel::kPageIsGuard))
       chosen = Mode::kScanWithGuards;
-    else if (probe_scan(pagemap.get(), kIsPresent))
+    else if (probe_scan(pagemap.get(), kernel::kPageIsPresent))
       chosen = Mode::kScan;
   }
   return PageScanner(std::move(pagemap), chosen);
@@ -88,29 +47,25 @@ Result<void> PageScanner::scan(const RemoteRange& range, PageSelection selection
 }
 
 Result<void> PageScanner::scan_ioctl(const RemoteRange& range, PageSelection selection, const Visit& visit) {
-  std::array<PmRegion, 512> regions;
-  PmScanArg arg;
-  arg.end = range.end;
-  arg.vec = reinterpret_cast<uint64_t>(regions.data());
-  arg.vec_len = regions.size();
-  const uint64_t guard = mode_ == Mode::kScanWithGuards ? kIsGuard : 0;
+  std::array<kernel::PageRegion, 512> regions;
+  const uint64_t guard = mode_ == Mode::kScanWithGuards ? uint64_t{kernel::kPageIsGuard} : 0;
+  kernel::PageQuery query;
+  query.end = RemoteAddr(range.end);
   if (selection == PageSelection::kPrivate) {
-    arg.category_mask = kIsZero | kIsFile;  // inverted: neither may be set
-    arg.category_inverted = kIsZero | kIsFile;
-    arg.category_anyof_mask = kIsPresent | kIsSwapped | guard;
+    query.all_of = query.inverted = kernel::kPageIsPfnZero | kernel::kPageIsFile;  // neither of them
+    query.any_of = kernel::kPageIsPresent | kernel::kPageIsSwapped | guard;
   } else {
-    arg.category_mask = guard;
+    query.all_of = guard;
   }
-  arg.return_mask = guard != 0 ? guard : kIsPresent;
-  for (arg.start = range.start; arg.start < range.end; arg.start = arg.walk_end) {
-    const int count = ioctl(pagemap_.get(), kPagemapScan, &arg);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0)
-      return fail_errno(fmt::format("PAGEMAP_SCAN of {:x}-{:x}", range.start, range.end));
-    for (int i = 0; i < count; ++i)
+  query.report = guard != 0 ? guard : uint64_t{kernel::kPageIsPresent};
+  for (uint64_t at = range.start; at < range.end;) {
+    query.start = RemoteAddr(at);
+    const kernel::PageAnswer answer = TRY(kernel::scan_pages(pagemap_.get(), query, regions));
+    for (size_t i = 0; i < answer.region_count; ++i)
       TRY(visit({regions[i].start, regions[i].end, (regions[i].categories & guard) != 0}));
-    if (arg.walk_end <= arg.start)
-      return fail(ErrorKind::kFailed, fmt::format("PAGEMAP_SCAN stands still at {:x}", arg.start));
+    if (answer.walk_end.value <= at)
+      return fail(ErrorKind::kFailed, fmt::format("PAGEMAP_SCAN stands still at {:x}", at));
+    at = answer.walk_end.value;
   }
   return {};
 }
@@ -126,9 +81,9 @@ Result<void> PageScanner::scan_pagemap(const RemoteRange& range, PageSelection s
     if (got < static_cast<ssize_t>(sizeof(uint64_t)))
       return fail_errno(got < 0 ? errno : EIO, fmt::format("read pagemap at {:x}", at));
     for (size_t i = 0; i < static_cast<size_t>(got) / sizeof(uint64_t); ++i, at += kPageSize) {
-      const bool guard = (entries[i] & kEntryGuard) != 0;
-      const bool data = selection == PageSelection::kPrivate && (entries[i] & kEntryFile) == 0 &&
-                        (entries[i] & (kEntryPresent | kEntrySwapped)) != 0;
+      const bool guard = (entries[i] & kernel::kPagemapGuard) != 0;
+      const bool data = selection == PageSelection::kPrivate && (entries[i] & kernel::kPagemapFile) == 0 &&
+                        (entries[i] & (kernel::kPagemapPresent | kernel::kPagemapSwapped)) != 0;
       if (!guard && !data) continue;
       if (run.end == at && run.guard == guard) {
         run.end += kPageSize;
