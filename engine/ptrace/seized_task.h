@@ -1,75 +1,89 @@
-// A task with all its threads seized and stopped. Owns the freeze: as long as it exists the task
-// stands still, and when it goes the task runs on as it was.
+// A task whose threads are all seized and stopped, and the way back.
 #pragma once
 
 #include <sys/user.h>
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "engine/base/deadline.h"
 #include "engine/base/error.h"
 #include "engine/base/ids.h"
-#include "engine/procfs/task_handle.h"
-#include "engine/ptrace/traced_thread.h"
+#include "engine/ptrace/tracee.h"
 
 namespace cryostat {
 
-// What a thread was when it was stopped. Saved before any change and never edited.
+class TaskHandle;
+
+// One thread as it was found: saved before anything was changed, never edited.
 struct SavedThread {
   Tid tid;
-  // With orig_rax, and rax as the kernel left it (-ERESTART…). A thread inside an rseq critical section
-  // is already at its abort handler, where the kernel would have sent it (rseq(2)).
+  // Where the thread goes on. Inside a restartable sequence rip is the sequence's abort address
+  // already, as the kernel would have it after the preemption the freeze is (rseq(2)).
   user_regs_struct registers{};
   std::vector<unsigned char> xstate;  // NT_X86_XSTATE
   uint64_t signal_mask = 0;           // bit n-1 = signal n
-  ptrace::RseqConfiguration rseq;     // address 0: none
+  ptrace::RseqConfig rseq;
 };
 
+// Guard: owns the seizure from the first thread on. Killed together with its process, the kernel lets
+// every thread go on where it was (no PTRACE_O_EXITKILL). Bound to the thread that froze it: ptrace
+// requests are only taken from there.
 class SeizedTask {
  public:
-  // Seizes and interrupts every thread until no new one appears. A signal that was just being delivered
-  // is put back into the queue. On an error (kTargetGone, kPermission with the tracer's pid,
-  // kRefused for a leader that has exited, kFailed after `deadline`) the task runs on unharmed.
-  // Precondition: the caller waits for no other children; it stays the tracer, on this thread.
-  // `handle` must outlive the result.
-  static Result<SeizedTask> freeze(const TaskHandle& handle, const Deadline& deadline,
-                                   const StopRequest& stop);
+  enum class Mode : uint8_t {
+    kResume,  // as it was: a task in a job-control stop stays in it
+    kStop,    // in a group stop by SIGSTOP; SIGCONT resumes it
+    kKill,    // SIGKILL; returns once every thread is gone
+  };
 
-  SeizedTask(SeizedTask&&) noexcept;
+  // Seizes and interrupts all threads until no new one appears. `task` must outlive the object.
+  // On failure (and at the deadline) every thread runs on as before. Pending signals stay pending: one
+  // that was just being delivered goes back to its queue. Errors: kTargetGone; kPermission, naming
+  // the tracer if there is one; kRefused when the main thread has exited; kFailed at the deadline.
+  static Result<SeizedTask> freeze(const TaskHandle& task, const Deadline& deadline,
+                                   const StopRequest& stop);
+  SeizedTask(SeizedTask&& other) noexcept;
   SeizedTask& operator=(SeizedTask&&) = delete;
+  // Backstop: release(kResume), logged.
   ~SeizedTask();
 
-  const TaskHandle& handle() const { return *handle_; }
-  HostPid pid() const { return handle_->pid(); }
-  const std::vector<SavedThread>& threads() const { return threads_; }  // leader first
+  const TaskHandle& task() const { return *task_; }
+  HostPid pid() const;
+  // Leader first, the others by ascending tid.
+  std::span<const SavedThread> threads() const { return threads_; }
   const SavedThread& leader() const { return threads_.front(); }
-
-  // In job-control stop when it was frozen, and by which signal.
+  // In a job-control stop when it was frozen, and the signal that stopped it (0 when it was not).
   bool was_stopped() const { return stop_signal_ != 0; }
   int stop_signal() const { return stop_signal_; }
-  // Filters don't apply to remote system calls (PTRACE_O_SUSPEND_SECCOMP).
+  // Seccomp filters don't judge the threads' system calls until the release
+  // (PTRACE_O_SUSPEND_SECCOMP; needs CAP_SYS_ADMIN).
   bool seccomp_suspended() const { return seccomp_suspended_; }
 
-  enum class Mode {
-    kResume,  // as it was: running, or in its job-control stop
-    kStop,    // in a group stop by SIGSTOP
-    kKill,    // ended; returns once it is dead
-  };
-  // Ends the freeze. Precondition: every thread has its saved registers, extended state and mask (what
-  // changed them has put them back).
+  // Precondition: registers and signal masks are as saved (InfectedTask::cure() did that). kTargetGone
+  // when the task died meanwhile; it is released all the same.
   Result<void> release(Mode mode);
 
  private:
-  explicit SeizedTask(const TaskHandle& handle) : handle_(&handle) {}
-  class Freezer;
-  void detach_all();
+  explicit SeizedTask(const TaskHandle& task) : task_(&task) {}
+  Result<void> seize_all(const Deadline& deadline, const StopRequest& stop);
+  Result<void> seize_thread(Tid tid);
+  Result<bool> explain_failed_seizure(Tid tid, Error error);
+  Result<void> settle(Tid tid, const Deadline& deadline, const StopRequest& stop);
+  Result<void> requeue_signal(Tid tid, int signal);
+  Result<void> save_threads();
+  Result<void> fix_restartable_sequences();
+  Result<void> detach_all();
+  Result<void> reap_all();
 
-  const TaskHandle* handle_;
+  const TaskHandle* task_;
+  // While freezing: seized threads that did not settle yet.
+  std::vector<Tid> settling_;
   std::vector<SavedThread> threads_;
   int stop_signal_ = 0;
-  bool seccomp_suspended_ = false;
-  bool held_ = true;
+  bool seccomp_suspended_ = true;
+  bool owned_ = true;
 };
 
 }  // namespace cryostat
