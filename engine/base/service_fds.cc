@@ -69,36 +69,31 @@ Result<ServiceFds> ServiceFds::create(std::vector<int> target_numbers) {
   return ServiceFds(std::move(target_numbers), limit);
 }
 
-Result<int> ServiceFds::next_number() const {
-  const int highest = target_numbers_.empty() ? 2 : target_numbers_.back();
-  const auto usable = [&](int fd) { return !contains(target_numbers_, fd) && !is_service(fd); };
-  for (int fd = highest + 1; fd < limit_; ++fd) {
-    if (usable(fd)) return fd;
-  }
-  for (int fd = std::min(highest, limit_ - 1); fd > 2; --fd) {
-    if (usable(fd)) return fd;
+Result<int> ServiceFds::number_below(int fd) const {
+  for (int number = limit_ - 1; number > 2; --number) {
+    const bool open = fcntl(number, F_GETFD) >= 0;
+    if (open || is_target(number)) continue;
+    if (dup3(fd, number, O_CLOEXEC) < 0)
+      return fail_errno(fmt::format("move descriptor {} to {}", fd, number));
+    return number;
   }
   return fail(ErrorKind::kMachine,
               fmt::format("no descriptor number is left below the limit of {}", limit_));
 }
 
 Result<int> ServiceFds::adopt_copy(int fd) {
-  const int number = TRY(next_number());
-  if (fd == number) {
-    if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
-      return fail_errno(fmt::format("keep descriptor {}", fd));
-  } else if (dup3(fd, number, O_CLOEXEC) < 0) {
-    return fail_errno(fmt::format("move descriptor {} to {}", fd, number));
+  const int highest = target_numbers_.empty() ? 2 : target_numbers_.back();
+  // The smallest free number: one that is open may still be needed by someone.
+  int number = fcntl(fd, F_DUPFD_CLOEXEC, highest + 1);
+  if (number < 0 && errno != EMFILE && errno != EINVAL) {
+    return fail_errno(fmt::format("keep descriptor {}", fd));
   }
+  if (number < 0) number = TRY(number_below(fd));
   numbers_.insert(std::lower_bound(numbers_.begin(), numbers_.end(), number), number);
   return number;
 }
 
-Result<int> ServiceFds::adopt(UniqueFd fd) {
-  const int number = TRY(adopt_copy(fd.get()));
-  if (number == fd.get()) (void)fd.release();
-  return number;
-}
+Result<int> ServiceFds::adopt(UniqueFd fd) { return adopt_copy(fd.get()); }
 
 void ServiceFds::drop(int fd) {
   const auto at = std::lower_bound(numbers_.begin(), numbers_.end(), fd);

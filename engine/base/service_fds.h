@@ -40,7 +40,7 @@ class ServiceFds {
  private:
   ServiceFds(std::vector<int> target_numbers, int limit)
       : target_numbers_(std::move(target_numbers)), limit_(limit) {}
-  Result<int> next_number() const;
+  Result<int> number_below(int fd) const;
   std::vector<int> target_numbers_;  // ascending
   std::vector<int> numbers_;         // ascending
   int limit_;                        // numbers are below this

@@ -1,14 +1,13 @@
 #include "engine/restore/area.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <string>
 
 #include "engine/base/ids.h"
+#include "engine/restore/own_maps.h"
 
 namespace cryostat::restore {
 namespace {
@@ -20,22 +19,6 @@ constexpr uint64_t kHighest = (uint64_t{1} << 47) - kPageSize;
 // More than the kernel's stack guard gap (1 MiB by default), so that no stack is kept from growing.
 constexpr uint64_t kDistance = uint64_t{16} << 20;
 
-Result<std::string> read_own_maps() {
-  UniqueFd fd(open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
-  if (!fd) return fail_errno("open /proc/self/maps");
-  std::string text;
-  size_t used = 0;
-  for (;;) {
-    text.resize(used + 65536);
-    const ssize_t got = read(fd.get(), text.data() + used, text.size() - used);
-    if (got < 0) return fail_errno("read /proc/self/maps");
-    if (got == 0) break;
-    used += static_cast<size_t>(got);
-  }
-  text.resize(used);
-  return text;
-}
-
 }  // namespace
 
 Result<uint64_t> find_area(std::vector<AddressRange> taken, uint64_t size_bytes) {
@@ -43,11 +26,13 @@ Result<uint64_t> find_area(std::vector<AddressRange> taken, uint64_t size_bytes)
             [](const AddressRange& a, const AddressRange& b) { return a.start < b.start; });
   uint64_t candidate = kLowest;
   for (const AddressRange& range : taken) {
-    if (range.end <= candidate && range.end + kDistance <= candidate) continue;
-    if (range.start >= kDistance && candidate + size_bytes <= range.start - kDistance) break;
+    if (range.start >= kDistance && candidate <= range.start - kDistance &&
+        size_bytes <= range.start - kDistance - candidate) {
+      break;
+    }
     candidate = std::max(candidate, range.end + kDistance);
   }
-  if (candidate + size_bytes > kHighest) {
+  if (candidate > kHighest || size_bytes > kHighest - candidate) {
     return fail(
         ErrorKind::kMachine,
         fmt::format("no {} free bytes between the target's mappings for the restorer", size_bytes));

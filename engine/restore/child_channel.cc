@@ -66,14 +66,16 @@ Result<void> send_bytes(int fd, const std::vector<char>& bytes) {
   }
 }
 
-// An Error travels as its finished message: kind, errno text and contexts are in it already.
+// An Error travels as its finished message: kind, errno text and contexts are in it already. (The
+// setters change the object they are called on; assigning their result to it would move it onto
+// itself.)
 Error read_error(Reader& reader) {
   const auto kind = static_cast<ErrorKind>(reader.number());
   Error error(kind, reader.text());
-  if (std::string hint = reader.text(); !hint.empty())
-    error = std::move(error).with_hint(std::move(hint));
+  std::string hint = reader.text();
+  if (!hint.empty()) std::move(error).with_hint(std::move(hint));
   const uint32_t lines = std::min<uint32_t>(reader.number(), 1000);
-  for (uint32_t i = 0; i < lines; ++i) error = std::move(error).with_line(reader.text());
+  for (uint32_t i = 0; i < lines; ++i) std::move(error).with_line(reader.text());
   return error;
 }
 

@@ -10,6 +10,7 @@
 
 #include <cstring>
 
+#include "engine/arch/x86_64/syscall_insn.h"
 #include "engine/base/span.h"
 #include "engine/restore/restart_block.h"
 #include "engine/restore/traced_thread.h"
@@ -63,10 +64,9 @@ Result<uint64_t> find_syscall_insn(const LaunchReport& launch) {
   if (own == 0 || launch.vdso_start == 0) {
     return fail(ErrorKind::kMachine, "no vDSO: nothing to make the last system calls with");
   }
-  const auto* bytes = reinterpret_cast<const unsigned char*>(own);
-  for (uint64_t i = 0; i + 1 < launch.vdso_size_bytes; ++i) {
-    if (bytes[i] == 0x0f && bytes[i + 1] == 0x05) return launch.vdso_start + i;
-  }
+  const auto offset = arch::find_syscall_insn(
+      {reinterpret_cast<const unsigned char*>(own), static_cast<size_t>(launch.vdso_size_bytes)});
+  if (offset.has_value()) return launch.vdso_start + *offset;
   return fail(ErrorKind::kMachine, "no system call instruction in the vDSO");
 }
 

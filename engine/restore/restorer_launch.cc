@@ -81,12 +81,14 @@ Result<void> plan_vdso(const VdsoChoice& choice, std::vector<AddressRange> taken
     group_to = TRY_IN(find_area(std::move(taken), choice.group_end - choice.group_start),
                       "place the vDSO");
     const uint64_t vdso_at = group_to + (choice.vdso_start - choice.group_start);
-    const std::vector<unsigned char> image =
-        TRY(retarget_image(choice.old_image,
-                           {reinterpret_cast<const unsigned char*>(choice.vdso_start),
-                            static_cast<size_t>(choice.vdso_size_bytes)},
-                           vdso_at));
-    plan.image = arena.append(image);
+    if (choice.target_vdso != 0) {
+      const std::vector<unsigned char> image =
+          TRY(retarget_image(choice.old_image,
+                             {reinterpret_cast<const unsigned char*>(choice.vdso_start),
+                              static_cast<size_t>(choice.vdso_size_bytes)},
+                             vdso_at));
+      plan.image = arena.append(image);
+    }
     plan.image_to = choice.target_vdso;
   }
   for (const VdsoMapping& mapping : choice.current) {
