@@ -61,12 +61,11 @@ Failure step_failed(Tid tid, uint32_t step, int32_t error, uint64_t detail) {
       Error::from_errno(-error, fmt::format("restorer of thread {}: {}: {}", tid.value,
                                             step_name(step), detail_text(step, detail)));
   // ESRCH in there is not a target that has gone.
-  if (failure.kind() == ErrorKind::kTargetGone) failure = std::move(failure).as(ErrorKind::kFailed);
+  if (failure.kind() == ErrorKind::kTargetGone) std::move(failure).as(ErrorKind::kFailed);
   if (static_cast<RestorerStep>(step) == RestorerStep::kThreads && error == -EEXIST) {
-    failure =
-        std::move(failure)
-            .as(ErrorKind::kMachine)
-            .with_hint(fmt::format("end the process or thread that has number {} now", detail));
+    std::move(failure)
+        .as(ErrorKind::kMachine)
+        .with_hint(fmt::format("end the process or thread that has number {} now", detail));
   }
   return tl::unexpected(std::move(failure));
 }
