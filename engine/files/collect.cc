@@ -91,7 +91,7 @@ Result<FilesCollection> collect_descriptors(const TaskHandle& task, const Collec
   FilesCollection collection;
   auto& data = collection.data();
   data.table.set_id(collection.table_id());
-  auto descriptions = TRY(read_descriptor_table(task));
+  auto descriptions = TRY(read_descriptor_table(task, options.engine_fds));
   CollectContext context(task, options, shared_memory, descriptions);
   data.descriptions.reserve(descriptions.size());
   for (auto& description : descriptions) {

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "engine/base/error.h"
+#include "engine/base/ids.h"
 
 namespace cryostat {
 class Refusals;
@@ -26,6 +28,8 @@ namespace cryostat::files {
 struct CollectOptions {
   bool shell_job = false;                 // terminals may be saved as "the terminal of the job"
   uint64_t ghost_limit_bytes = 1u << 20;  // largest deleted-but-open file whose content is saved
+  // Numbers that are the engine's own for the time of the dump (the parasite's connection): skipped.
+  std::vector<RemoteFd> engine_fds;
 };
 
 // What was found: image records ready to be written, and copies of the deleted files whose content

@@ -137,11 +137,14 @@ Result<void> merge_shared(HostPid pid, std::vector<Candidate>::iterator first,
 
 }  // namespace
 
-Result<std::vector<OpenDescription>> read_descriptor_table(const TaskHandle& task) {
+Result<std::vector<OpenDescription>> read_descriptor_table(const TaskHandle& task,
+                                                           std::span<const RemoteFd> skipped) {
   const auto reader = TRY(TableReader::open(task));
   std::vector<Candidate> candidates;
-  for (const int fd : TRY(task.proc().list_numbers("fd")))
+  for (const int fd : TRY(task.proc().list_numbers("fd"))) {
+    if (std::find(skipped.begin(), skipped.end(), RemoteFd(fd)) != skipped.end()) continue;
     candidates.push_back(TRY(reader.read(fd)));
+  }
 
   // Stable: equal objects stay in ascending order of their numbers.
   std::stable_sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {

@@ -34,10 +34,7 @@ Result<void> create_shared_memory(ChildContext& context, const HostedInputs& inp
 Result<void> restore_descriptors(const HostedInputs& inputs, ChildState& state) {
   files::RestoreInputs wanted;
   wanted.terminal_fd = inputs.terminal_fd;
-  wanted.shared_memory_fd = [&state](uint32_t id) {
-    const auto fd = state.shared_memory->read_write(id);
-    return fd ? *fd : -1;
-  };
+  wanted.shared_memory_fd = [&state](uint32_t id) { return state.shared_memory->read_write(id); };
   return files::restore_descriptors(inputs.images.files, inputs.task.task.descriptor_table_id(),
                                     wanted);
 }
