@@ -10,13 +10,21 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#include <linux/ptrace.h>
-
 #include <algorithm>
 #include <array>
 
 namespace cryostat::ptrace {
 namespace {
+
+// linux/ptrace.h, which can't be included beside sys/ptrace.h.
+constexpr int kGetRseqConfiguration = 0x420f;
+struct RseqAnswer {
+  uint64_t address;
+  uint32_t size_bytes;
+  uint32_t signature;
+  uint32_t flags;
+  uint32_t padding;
+};
 
 // More than any processor's extended state (AMX included).
 constexpr size_t kXstateBufferBytes = 64 * 1024;
@@ -177,9 +185,9 @@ Result<void> set_signal_mask(Tid tid, uint64_t mask) {
 }
 
 Result<RseqConfiguration> get_rseq(Tid tid) {
-  ptrace_rseq_configuration kernel{};
-  const long got =
-      ::ptrace(static_cast<__ptrace_request>(PTRACE_GET_RSEQ_CONFIGURATION), tid.value, sizeof(kernel), &kernel);
+  RseqAnswer kernel{};
+  const long got = ::ptrace(static_cast<__ptrace_request>(kGetRseqConfiguration), tid.value,
+                            sizeof(kernel), &kernel);
   if (got < 0) {
     const int error = errno;
     Error failure = Error::from_errno(
@@ -187,8 +195,7 @@ Result<RseqConfiguration> get_rseq(Tid tid) {
     if (error == EIO || error == EINVAL) failure = std::move(failure).as(ErrorKind::kMachine);
     return tl::unexpected(std::move(failure));
   }
-  return RseqConfiguration{kernel.rseq_abi_pointer, kernel.rseq_abi_size, kernel.signature,
-                           kernel.flags};
+  return RseqConfiguration{kernel.address, kernel.size_bytes, kernel.signature, kernel.flags};
 }
 
 Result<void> stop_in_signal_path(Tid tid) {
