@@ -147,7 +147,7 @@ Result<void> Dump::collect_memory() {
 
 Result<std::unique_ptr<memory::PageTransfer>> Dump::make_transfer() {
   if (options_.transfer != Transfer::kVmReadv && infected_->can_receive_fds()) {
-    return memory::make_parasite_transfer(*infected_, writer_->pages());
+    return memory::make_parasite_transfer(*infected_, handle_->pid(), writer_->pages());
   }
   if (options_.transfer == Transfer::kParasite) {
     return fail(ErrorKind::kRefused,

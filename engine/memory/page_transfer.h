@@ -44,9 +44,10 @@ class PageTransfer {
   virtual Result<void> move(std::span<const PageRun> runs, std::vector<StoredRun>& stored) = 0;
 };
 
-// The parasite writes its own pages into pages.img. Precondition: every page is readable by the
-// target. `task` and `store` must outlive it.
-Result<std::unique_ptr<PageTransfer>> make_parasite_transfer(InfectedTask& task,
+// The parasite writes its own pages into pages.img; where limits of the target forbid that, it goes on
+// as vm-readv. `task` (with pid `pid`) and `store` must outlive it. Preconditions: every page is
+// readable by the target, task.can_receive_fds().
+Result<std::unique_ptr<PageTransfer>> make_parasite_transfer(InfectedTask& task, HostPid pid,
                                                              image::PageStoreWriter& store);
 // process_vm_readv into a buffer of the engine, then pwrite. Precondition: readable pages.
 Result<std::unique_ptr<PageTransfer>> make_vm_readv_transfer(HostPid pid, image::PageStoreWriter& store);
