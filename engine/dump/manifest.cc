@@ -19,6 +19,12 @@ pb::Manifest make_manifest(const task::CollectedTask& task, const Options& optio
   image.set_xcr0(cpu.xcr0);
   image.set_xstate_size_bytes(cpu.xstate_size_bytes);
   image.set_model_name(cpu.model_name);
+  for (const auto& component : cpu.xstate_layout) {
+    auto& place = *image.add_xstate_layout();
+    place.set_number(component.number);
+    place.set_offset_bytes(component.offset_bytes);
+    place.set_size_bytes(component.size_bytes);
+  }
   for (const auto& feature : cpu.features) image.add_features(feature);
   return manifest;
 }
