@@ -24,6 +24,17 @@ std::string errno_name(int errno_value) {
   return name != nullptr ? name : "errno " + std::to_string(errno_value);
 }
 
+Error& Error::operator=(Error&& other) noexcept {
+  if (this == &other) return *this;
+  kind_ = other.kind_;
+  errno_ = other.errno_;
+  what_ = std::move(other.what_);
+  hint_ = std::move(other.hint_);
+  contexts_ = std::move(other.contexts_);
+  lines_ = std::move(other.lines_);
+  return *this;
+}
+
 Error Error::from_errno(int errno_value, std::string what) {
   Error error(kind_of_errno(errno_value), std::move(what));
   error.errno_ = errno_value;

@@ -27,6 +27,13 @@ class [[nodiscard]] Error {
  public:
   Error(ErrorKind kind, std::string what) : kind_(kind), what_(std::move(what)) {}
 
+  Error(const Error&) = default;
+  Error(Error&&) = default;
+  Error& operator=(const Error&) = default;
+  // Safe for `error = std::move(error).with_hint(…)`, which moves an error onto itself.
+  Error& operator=(Error&& other) noexcept;
+  ~Error() = default;
+
   // A failed system call. `errno_value` is captured by the caller on the failing line; ESRCH maps
   // to kTargetGone and EPERM/EACCES to kPermission unless another kind is given with `as`.
   static Error from_errno(int errno_value, std::string what);
@@ -41,6 +48,7 @@ class [[nodiscard]] Error {
 
   // More lines of the same failure (one per refused object); printed as lines of their own.
   Error&& with_line(std::string line) &&;
+  void add_line(std::string line) { lines_.push_back(std::move(line)); }
   const std::vector<std::string>& lines() const { return lines_; }
 
   // "outer: inner: what: strerror (errno name)", without the hint.

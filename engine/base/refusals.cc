@@ -12,7 +12,7 @@ void Refusals::add(HostPid pid, std::string object, std::string reason) {
 Result<void> Refusals::check() const {
   if (lines_.empty()) return {};
   Error error(ErrorKind::kRefused, lines_.front());
-  for (size_t i = 1; i < lines_.size(); ++i) error = std::move(error).with_line(lines_[i]);
+  for (size_t i = 1; i < lines_.size(); ++i) error.add_line(lines_[i]);
   return tl::unexpected(std::move(error));
 }
 

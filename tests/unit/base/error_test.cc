@@ -34,6 +34,14 @@ TEST_CASE("errno values choose the kind unless another is given") {
   CHECK(errno_name(12345) == "errno 12345");
 }
 
+TEST_CASE("an error survives being moved onto itself") {
+  Error error(ErrorKind::kFailed, "a text too long for the small string optimisation of libstdc++");
+  error = std::move(error).with_hint("act").with_line("another line");
+  CHECK(error.message().starts_with("a text"));
+  CHECK(error.hint() == "act");
+  CHECK(error.lines().size() == 1);
+}
+
 TEST_CASE("refusals are one error with a line for each object") {
   Refusals refusals;
   CHECK(refusals.check());
