@@ -13,11 +13,16 @@ using namespace wire::calls;
 
 constexpr uint64_t kSigkill = 9;
 constexpr uint64_t kSigstop = 19;
+constexpr uint64_t kSigtrap = 5;
+constexpr uint64_t kIgnore = 1;  // SIG_IGN
 constexpr uint64_t kSeccompFlagTsync = 1;
 
 void set_actions(const TaskState& state, StateStep& step) {
   for (uint64_t signal = 1; signal <= wire::kSignalCount; ++signal) {
     if (signal == kSigkill || signal == kSigstop) continue;
+    // The threads still stop with int3, and a trap that is ignored makes the kernel reset its action:
+    // engine/restore/finish sets this one.
+    if (signal == kSigtrap && state.actions[signal - 1].handler == kIgnore) continue;
     step.run(StateCall::kSigaction, signal, __NR_rt_sigaction, signal,
              address_of(&state.actions[signal - 1]), 0, sizeof(uint64_t));
   }

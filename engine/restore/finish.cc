@@ -12,8 +12,8 @@
 
 #include "engine/arch/x86_64/syscall_insn.h"
 #include "engine/base/span.h"
+#include "engine/ptrace/traced_thread.h"
 #include "engine/restore/restart_block.h"
-#include "engine/restore/traced_thread.h"
 #include "proto/task.pb.h"
 #include "proto/wire/restorer.h"
 
@@ -153,6 +153,20 @@ Result<void> unmap_area(const Finishing& leader, const LaunchReport& launch,
   return fail_errno(static_cast<int>(-result), "unmap the restorer area");
 }
 
+// At the end of a system call the kernel looks at restart codes only on its way through the signal
+// code; a stop ordered there is on that way. No instruction of the program's is run.
+Result<void> leave_call(Tid tid) {
+  TRY(interrupt(tid));
+  for (;;) {
+    TRY(resume(tid, PTRACE_CONT));
+    const ThreadStop stop = TRY(wait_for_stop(tid));
+    if (stop.kind == ThreadStop::Kind::kEvent) return {};
+    if (stop.kind == ThreadStop::Kind::kEnded) {
+      return fail(ErrorKind::kFailed, fmt::format("thread {} {}", tid.value, describe(tid, stop)));
+    }
+  }
+}
+
 Result<void> set_final_state(const std::vector<Finishing>& finishing) {
   std::vector<unsigned char> scratch(TRY(xstate_size(finishing[0].tid)));
   for (const Finishing& thread : finishing) {
@@ -216,6 +230,7 @@ Result<void> finish_threads(CreatedTask& task, const LaunchReport& launch, const
   settle_unknown_calls(finishing);
   TRY(ignore_sigtrap_if_wanted(task, image, finishing[0], syscall_insn));
   TRY(unmap_area(finishing[0], launch, syscall_insn));
+  TRY(leave_call(finishing[0].tid));
   return set_final_state(finishing);
 }
 
