@@ -1,16 +1,17 @@
 #include "engine/task/seccomp.h"
 
-#include <errno.h>
-#include <fmt/format.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/ptrace.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <optional>
 
 #include "engine/base/plan_report.h"
+#include "engine/ptrace/tracee.h"
 #include "engine/task/start_state.h"
 #include "proto/seccomp.pb.h"
 #include "proto/task.pb.h"
@@ -21,7 +22,6 @@ namespace {
 
 constexpr int kModeFilter = 2;
 // ptrace(2): linux/ptrace.h and sys/ptrace.h can't be included together.
-constexpr auto kGetFilter = static_cast<__ptrace_request>(0x420c);
 constexpr auto kGetMetadata = static_cast<__ptrace_request>(0x420d);  // 4.16
 struct FilterMetadata {
   uint64_t filter_index;
@@ -31,34 +31,25 @@ struct FilterMetadata {
 constexpr size_t kMaxFilters = 32768 / 4;
 
 // A program that can return SECCOMP_RET_USER_NOTIF has a supervisor somewhere that answers it.
-bool asks_supervisor(const std::vector<sock_filter>& program) {
-  return std::ranges::any_of(program, [](const sock_filter& insn) {
+bool asks_supervisor(const std::vector<uint64_t>& program) {
+  return std::ranges::any_of(program, [](uint64_t bits) {
+    const auto insn = std::bit_cast<sock_filter>(bits);
     return insn.code == (BPF_RET | BPF_K) &&
            (insn.k & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_USER_NOTIF;
   });
 }
 
-// The program at `index`, 0 being the newest; empty past the oldest.
-Result<std::vector<sock_filter>> read_filter(Tid tid, size_t index) {
-  const long length = ptrace(kGetFilter, tid.value, index, nullptr);
-  if (length < 0) {
-    if (errno == ENOENT) return std::vector<sock_filter>{};
-    if (errno == EACCES || errno == EPERM)
-      return fail(ErrorKind::kRefused, "seccomp programs can't be read without CAP_SYS_ADMIN");
-    if (errno == EIO || errno == EINVAL)
-      return fail(ErrorKind::kRefused,
-                  "seccomp programs can't be read: this kernel has no PTRACE_SECCOMP_GET_FILTER");
-    return fail_errno(fmt::format("read seccomp program {} of thread {}", index, tid.value));
-  }
-  std::vector<sock_filter> program(static_cast<size_t>(length));
-  if (ptrace(kGetFilter, tid.value, index, program.data()) < 0)
-    return fail_errno(fmt::format("read seccomp program {} of thread {}", index, tid.value));
-  return program;
+// The program at `index`, 0 being the newest; nothing past the oldest. What makes it unreadable is a refusal.
+Result<std::optional<std::vector<uint64_t>>> read_filter(Tid tid, size_t index) {
+  auto program = ptrace::get_seccomp_filter(tid, static_cast<unsigned>(index));
+  if (program || program.error().kind() == ErrorKind::kTargetGone) return program;
+  return fail(ErrorKind::kRefused,
+              "seccomp programs can't be read (" + program.error().message() + ")");
 }
 
 uint64_t read_flags(Tid tid, size_t index) {
   FilterMetadata metadata{index, 0};
-  if (ptrace(kGetMetadata, tid.value, sizeof(metadata), &metadata) < 0) return 0;
+  if (::ptrace(kGetMetadata, tid.value, sizeof(metadata), &metadata) < 0) return 0;
   return metadata.flags;
 }
 
@@ -71,12 +62,12 @@ Result<void> save_seccomp(Tid tid, int mode, pb::Seccomp& image) {
   while (newest_first.size() < kMaxFilters) {
     const size_t index = newest_first.size();
     const auto program = TRY(read_filter(tid, index));
-    if (program.empty()) break;
-    if (asks_supervisor(program))
+    if (!program) break;
+    if (asks_supervisor(*program))
       return fail(ErrorKind::kRefused,
                   "seccomp program with a supervisor (SECCOMP_RET_USER_NOTIF) can't be checkpointed");
     pb::SeccompFilter& saved = newest_first.emplace_back();
-    saved.set_instructions(program.data(), program.size() * sizeof(sock_filter));
+    saved.set_instructions(program->data(), program->size() * sizeof(sock_filter));
     saved.set_flags(read_flags(tid, index));
   }
   for (auto filter = newest_first.rbegin(); filter != newest_first.rend(); ++filter)

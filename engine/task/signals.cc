@@ -1,7 +1,6 @@
 #include "engine/task/signals.h"
 
-#include <signal.h>
-
+#include <algorithm>
 #include <cstring>
 
 #include "proto/signals.pb.h"
@@ -15,19 +14,18 @@ constexpr int kSsDisable = 2;
 // Offset of si_sys_private, which is the kernel's own between a timer and its queued signal.
 constexpr size_t kTimerPrivateOffset = 32;
 
-int word(const SigInfo& info, size_t offset) {
-  int value;
-  std::memcpy(&value, info.data() + offset, sizeof(value));
-  return value;
-}
-int number_of(const SigInfo& info) { return word(info, 0); }
-int code_of(const SigInfo& info) { return word(info, 8); }
+// libc's siginfo_t is the kernel's.
+static_assert(sizeof(siginfo_t) == sizeof(wire::PendingSignalState));
 
-uint64_t numbers_in(std::span<const SigInfo> queue) {
+uint64_t numbers_in(std::span<const siginfo_t> queue) {
   uint64_t set = 0;
-  for (const SigInfo& info : queue)
-    if (const int number = number_of(info); number >= 1 && number <= 64) set |= 1ull << (number - 1);
+  for (const siginfo_t& info : queue)
+    if (info.si_signo >= 1 && info.si_signo <= 64) set |= 1ull << (info.si_signo - 1);
   return set;
+}
+
+void add(const siginfo_t& info, PendingSignals& image) {
+  image.Add()->set_siginfo(&info, sizeof(info));
 }
 
 }  // namespace
@@ -45,26 +43,27 @@ void save_actions(const wire::TaskStateReport& report, pb::Task& image) {
   }
 }
 
-bool save_queue(std::span<const SigInfo> queue, PendingSignals& image) {
+bool save_queue(std::span<const siginfo_t> queue, PendingSignals& image) {
   bool stop_pending = false;
-  for (SigInfo info : queue) {
-    if (number_of(info) == SIGSTOP) stop_pending = true;
-    if (number_of(info) == SIGSTOP || number_of(info) == SIGKILL) continue;
-    if (code_of(info) == SI_TIMER) std::memset(info.data() + kTimerPrivateOffset, 0, sizeof(int));
-    image.Add()->set_siginfo(info.data(), info.size());
+  for (siginfo_t info : queue) {
+    if (info.si_signo == SIGSTOP) stop_pending = true;
+    if (info.si_signo == SIGSTOP || info.si_signo == SIGKILL) continue;
+    if (info.si_code == SI_TIMER)
+      std::memset(reinterpret_cast<char*>(&info) + kTimerPrivateOffset, 0, sizeof(int));
+    add(info, image);
   }
   return stop_pending;
 }
 
-void save_unqueued(uint64_t pending, std::span<const SigInfo> queued_shared,
-                   std::span<const SigInfo> queued_private, PendingSignals& image) {
+void save_unqueued(uint64_t pending, std::span<const siginfo_t> queued_shared,
+                   std::span<const siginfo_t> queued_private, PendingSignals& image) {
   uint64_t bare = pending & ~numbers_in(queued_shared) & ~numbers_in(queued_private);
   bare &= ~(1ull << (SIGKILL - 1)) & ~(1ull << (SIGSTOP - 1));
   for (int number = 1; number <= 64; ++number) {
     if ((bare >> (number - 1) & 1) == 0) continue;
-    SigInfo info{};
-    std::memcpy(info.data(), &number, sizeof(number));  // SI_USER from pid 0: what sigwait would see
-    image.Add()->set_siginfo(info.data(), info.size());
+    siginfo_t info{};
+    info.si_signo = number;  // SI_USER from pid 0: what sigwait would see
+    add(info, image);
   }
 }
 

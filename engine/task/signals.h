@@ -1,7 +1,7 @@
 // Signal handlers, pending signals and alternate stacks (signal(7), sigaltstack(2)).
 #pragma once
 
-#include <array>
+#include <csignal>
 #include <span>
 #include <vector>
 
@@ -20,8 +20,6 @@ class Task;
 
 namespace cryostat::task {
 
-// siginfo_t as the kernel lays it out.
-using SigInfo = std::array<unsigned char, 128>;
 using PendingSignals = google::protobuf::RepeatedPtrField<pb::PendingSignal>;
 
 // Dump: handlers that are not plain SIG_DFL.
@@ -29,12 +27,12 @@ void save_actions(const wire::TaskStateReport& report, pb::Task& image);
 
 // Dump: a signal queue, oldest first, as PTRACE_PEEKSIGINFO showed it. SIGKILL and SIGSTOP can't be
 // queued again and are left out; the function says whether a SIGSTOP was among them.
-bool save_queue(std::span<const SigInfo> queue, PendingSignals& image);
+bool save_queue(std::span<const siginfo_t> queue, PendingSignals& image);
 
 // Dump: signals that are pending without a queue entry (the kernel had no room for one) get a bare
 // siginfo. `pending`: bit n-1 = signal n; those already in `queued` (either queue) are left alone.
-void save_unqueued(uint64_t pending, std::span<const SigInfo> queued_shared,
-                   std::span<const SigInfo> queued_private, PendingSignals& image);
+void save_unqueued(uint64_t pending, std::span<const siginfo_t> queued_shared,
+                   std::span<const siginfo_t> queued_private, PendingSignals& image);
 
 void save_alternate_stack(const wire::ThreadStateReport& report, pb::AlternateStack& image);
 

@@ -1,15 +1,11 @@
 #include "engine/task/thread_sharing.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/kcmp.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <array>
 
+#include "engine/kernel/kcmp.h"
 #include "engine/procfs/task_handle.h"
 
 namespace cryostat::task {
@@ -21,11 +17,8 @@ namespace {
 constexpr std::array kNamespaces = {"net", "uts", "ipc", "cgroup"};
 using NamespaceInodes = std::array<ino_t, kNamespaces.size()>;
 
-Result<bool> shares(Tid a, Tid b, int what, const char* words) {
-  const long result = syscall(SYS_kcmp, a.value, b.value, what, 0, 0);
-  if (result < 0)
-    return fail_errno(fmt::format("compare {} of threads {} and {}", words, a.value, b.value));
-  return result == 0;
+Result<bool> shares(Tid a, Tid b, kernel::KcmpType what) {
+  return TRY(kernel::kcmp(a, b, what)) == kernel::KcmpOrder::kEqual;
 }
 
 // 0 for a namespace this kernel does not have.
@@ -48,9 +41,9 @@ Result<void> check_thread_sharing(const TaskHandle& task, const std::vector<Tid>
   const NamespaceInodes common = namespaces_of(task, leader);
   for (size_t i = 1; i < tids.size(); ++i) {
     const std::string object = fmt::format("thread {}", tids[i].value);
-    if (!TRY(shares(leader, tids[i], KCMP_FILES, "descriptor tables")))
+    if (!TRY(shares(leader, tids[i], kernel::KcmpType::kFiles)))
       refusals.add(task.pid(), object, "has a descriptor table of its own, it can't be checkpointed");
-    if (!TRY(shares(leader, tids[i], KCMP_FS, "file-system state")))
+    if (!TRY(shares(leader, tids[i], kernel::KcmpType::kFs)))
       refusals.add(task.pid(), object,
                    "has a root or working directory of its own, it can't be checkpointed");
     const NamespaceInodes own = namespaces_of(task, tids[i]);

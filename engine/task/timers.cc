@@ -1,6 +1,5 @@
 #include "engine/task/timers.h"
 
-#include <signal.h>
 #include <sys/time.h>
 #include <time.h>
 
@@ -31,20 +30,14 @@ pid_t owner_of_clock(int clock_id) { return ~(clock_id >> 3); }
 bool is_cpu_clock(int clock_id) { return clock_id < 0; }
 bool is_thread_clock(int clock_id) { return (clock_id & 4) != 0; }
 
-int word(const SigInfo& info, size_t offset) {
-  int value;
-  std::memcpy(&value, info.data() + offset, sizeof(value));
-  return value;
-}
-
-bool holds_itimer_signal(std::span<const SigInfo> queue) {
-  return std::ranges::any_of(queue, [](const SigInfo& info) {
-    return word(info, 0) == SIGALRM && word(info, 8) == SI_KERNEL;
+bool holds_itimer_signal(std::span<const siginfo_t> queue) {
+  return std::ranges::any_of(queue, [](const siginfo_t& info) {
+    return info.si_signo == SIGALRM && info.si_code == SI_KERNEL;
   });
 }
-bool holds_signal_of(std::span<const SigInfo> queue, uint32_t timer_id) {
-  return std::ranges::any_of(queue, [&](const SigInfo& info) {
-    return word(info, 8) == SI_TIMER && word(info, 16) == static_cast<int>(timer_id);
+bool holds_signal_of(std::span<const siginfo_t> queue, uint32_t timer_id) {
+  return std::ranges::any_of(queue, [&](const siginfo_t& info) {
+    return info.si_code == SI_TIMER && info.si_timerid == static_cast<int>(timer_id);
   });
 }
 
@@ -93,7 +86,7 @@ std::string save_posix_timer(const procfs::PosixTimerInfo& timer,
   return {};
 }
 
-void settle_ended_timers(std::span<const SigInfo> shared_queue, uint64_t elapsed_ns,
+void settle_ended_timers(std::span<const siginfo_t> shared_queue, uint64_t elapsed_ns,
                          pb::Task& image) {
   for (pb::IntervalTimer& timer : *image.mutable_interval_timers()) {
     const uint64_t elapsed_us = elapsed_ns / 1000 + 1;

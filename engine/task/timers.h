@@ -35,7 +35,7 @@ std::string save_posix_timer(const procfs::PosixTimerInfo& timer, const wire::Po
 // Dump: timers are read before the pending signals, so one that ends in between would be saved both with its
 // time left and with its signal. `elapsed_ns` is how long ago the timers were read, at most, when
 // the shared queue was. Timers that a queued signal shows as ended lose that period.
-void settle_ended_timers(std::span<const SigInfo> shared_queue, uint64_t elapsed_ns, pb::Task& image);
+void settle_ended_timers(std::span<const siginfo_t> shared_queue, uint64_t elapsed_ns, pb::Task& image);
 
 // Restore.
 void plan_timers(const pb::Task& image, WireArena& arena, wire::TaskState& state);

@@ -7,31 +7,24 @@
 #include <string>
 
 #include "engine/procfs/task_handle.h"
+#include "engine/ptrace/tracee.h"
 
 namespace cryostat::task {
 
 namespace {
 
-// ptrace(2): linux/ptrace.h and sys/ptrace.h can't be included together.
-constexpr auto kGetUserDispatch = static_cast<__ptrace_request>(0x4211);  // 6.4
-struct UserDispatch {
-  uint64_t mode;
-  uint64_t selector;
-  uint64_t offset;
-  uint64_t length;
-};
 constexpr uint64_t kIoPermissionSet = 0x201;  // NT_386_IOPERM
 
 bool dispatches_to_user(Tid tid) {
-  UserDispatch config{};
-  return ptrace(kGetUserDispatch, tid.value, sizeof(config), &config) == 0 && config.mode != 0;
+  const auto dispatches = ptrace::has_syscall_user_dispatch(tid);
+  return dispatches && *dispatches;
 }
 
 // The register set exists only for threads that called ioperm(2).
 bool has_io_permissions(Tid tid) {
   unsigned char first[8];
   iovec buffer{first, sizeof(first)};
-  return ptrace(PTRACE_GETREGSET, tid.value, kIoPermissionSet, &buffer) == 0 && buffer.iov_len > 0;
+  return ::ptrace(PTRACE_GETREGSET, tid.value, kIoPermissionSet, &buffer) == 0 && buffer.iov_len > 0;
 }
 
 }  // namespace
