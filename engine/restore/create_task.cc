@@ -12,6 +12,7 @@
 
 #include "engine/restore/traced_thread.h"
 
+
 namespace cryostat::restore {
 namespace {
 

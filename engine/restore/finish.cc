@@ -12,8 +12,8 @@
 
 #include "engine/arch/x86_64/syscall_insn.h"
 #include "engine/base/span.h"
-#include "engine/ptrace/traced_thread.h"
 #include "engine/restore/restart_block.h"
+#include "engine/restore/traced_thread.h"
 #include "proto/task.pb.h"
 #include "proto/wire/restorer.h"
 

@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include <chrono>
-#include <fstream>
 #include <thread>
 
 #include "engine/arch/x86_64/vdso.h"
@@ -14,6 +13,7 @@
 #include "engine/restore/finish.h"
 #include "engine/restore/vdso_move.h"
 #include "tests/support/catch.h"
+#include "tests/support/own_pid_namespace.h"
 #include "tests/unit/restore/fake_target.h"
 
 using namespace cryostat;
@@ -62,13 +62,8 @@ call_vdso_end:
 
 namespace {
 
-// Numbers from here on are free: the kernel hands them out last.
-const pid_t kPid = [] {
-  std::ifstream file("/proc/sys/kernel/pid_max");
-  pid_t limit = 32768;
-  file >> limit;
-  return limit - 400;
-}();
+constexpr pid_t kPid = 20'000;
+const bool kOwnNamespace = test::enter_own_pid_namespace();
 const StopRequest kNoStop;
 
 size_t size_of(const char* begin, const char* end) { return static_cast<size_t>(end - begin); }
@@ -114,6 +109,8 @@ std::string message(const Result<void>& result) {
 }
 
 }  // namespace
+
+TEST_CASE("pids can be chosen") { REQUIRE(kOwnNamespace); }
 
 TEST_CASE("a task of one thread is rebuilt under its pid and runs") {
   FakeTarget target(kPid, tell_tid, size_of(tell_tid, tell_tid_end), 1);
