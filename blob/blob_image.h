@@ -13,8 +13,8 @@ namespace cryostat {
 // A flat image, loadable at any page boundary as it is: it holds no relocation.
 struct BlobImage {
   std::span<const unsigned char> bytes;  // whole pages, zeroed bss included
-  size_t text_bytes;                     // [0, text_bytes): code and constants, to be mapped r-x; whole pages
-                                         // [text_bytes, bytes.size()): data and bss, to be mapped rw-
+  size_t text_bytes;  // [0, text_bytes): code and constants, to be mapped r-x; whole pages
+                      // [text_bytes, bytes.size()): data and bss, to be mapped rw-
 };
 
 }  // namespace cryostat

@@ -24,7 +24,10 @@ void* memmove(void* to, const void* from, size_t bytes) {
   // ABI demands.
   void* last_out = out + bytes - 1;
   const void* last_in = in + bytes - 1;
-  asm volatile("std\n\trep movsb\n\tcld" : "+D"(last_out), "+S"(last_in), "+c"(bytes) : : "memory", "cc");
+  asm volatile("std\n\trep movsb\n\tcld"
+               : "+D"(last_out), "+S"(last_in), "+c"(bytes)
+               :
+               : "memory", "cc");
   return to;
 }
 

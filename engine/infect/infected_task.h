@@ -1,9 +1,10 @@
 // A frozen task with the parasite in its main thread.
 //
-// The parasite is driven by ptrace: the engine sets registers and lets the thread run; when the call
-// is done the parasite sends itself a signal that the target ignores, which stops it for its tracer.
-// Nothing of it is visible in the descriptor table, and when the engine has died meanwhile the signal
-// is ignored and the parasite returns to the saved registers on its own (docs/parasite-protocol.md).
+// The parasite is driven by ptrace: the engine sets registers and lets the thread run; when the
+// call is done the parasite sends itself a signal that the target ignores, which stops it for its
+// tracer. Nothing of it is visible in the descriptor table, and when the engine has died meanwhile
+// the signal is ignored and the parasite returns to the saved registers on its own
+// (docs/parasite-protocol.md).
 #pragma once
 
 #include <array>
@@ -22,8 +23,8 @@ namespace cryostat {
 
 class SeizedTask;
 
-// Guard over everything the infection changes: the area, registers, signal mask, channel. One call at
-// a time, from the thread that froze the task.
+// Guard over everything the infection changes: the area, registers, signal mask, channel. One call
+// at a time, from the thread that froze the task.
 class InfectedTask {
  public:
   // `seized`, `stop` must outlive the object. `deadline` bounds the injection alone. On failure the
@@ -46,9 +47,10 @@ class InfectedTask {
   Result<void> write_data(uint64_t offset, std::span<const std::byte> bytes);
   Result<void> read_data(uint64_t offset, std::span<std::byte> bytes);
 
-  // Runs `op` on the struct at `data_offset` of the data part. An operation that returned -errno becomes
-  // an Error with that errno. Errors: kTargetGone when the task was killed; kFailed when the parasite
-  // crashed or a stop request was made (the call is broken off; only cure() may follow).
+  // Runs `op` on the struct at `data_offset` of the data part. An operation that returned -errno
+  // becomes an Error with that errno. Errors: kTargetGone when the task was killed; kFailed when
+  // the parasite crashed or a stop request was made (the call is broken off; only cure() may
+  // follow).
   Result<void> call(wire::ParasiteOp op, uint64_t data_offset = 0);
   Result<void> ping() { return call(wire::ParasiteOp::kPing); }
   // Writes `object` at 0 of the data part, runs `op` on it and reads it back.
@@ -62,22 +64,23 @@ class InfectedTask {
     return call(wire::ParasiteOp::kCollectTask, report);
   }
 
-  // Every thread tells its state; in the order of SeizedTask::threads(). All of them run at once, each
-  // on general registers only, and are afterwards stopped with their registers as saved.
+  // Every thread tells its state; in the order of SeizedTask::threads(). All of them run at once,
+  // each on general registers only, and are afterwards stopped with their registers as saved.
   Result<std::vector<wire::ThreadStateReport>> collect_thread_states();
 
   // True when a descriptor can be given to the target: opens the channel if need be. False when the
   // target's descriptor table is full or forbids it.
   bool can_receive_fds();
-  // Copies a descriptor of the engine into the target, close-on-exec; closed again by close_fd() or cure().
+  // Copies a descriptor of the engine into the target, close-on-exec; closed again by close_fd() or
+  // cure().
   Result<RemoteFd> send_fd(int fd);
   Result<void> close_fd(RemoteFd fd);
 
   // A system call of the main thread; returns what the kernel returned (-errno included).
   Result<int64_t> remote_syscall(int64_t number, const std::array<uint64_t, 6>& arguments);
 
-  // Puts everything back: descriptors closed, area unmapped, registers, extended state and signal mask
-  // as saved. Nothing remains to be done afterwards, also on an error.
+  // Puts everything back: descriptors closed, area unmapped, registers, extended state and signal
+  // mask as saved. Nothing remains to be done afterwards, also on an error.
   Result<void> cure();
 
  private:

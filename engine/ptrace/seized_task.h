@@ -27,9 +27,9 @@ struct SavedThread {
   ptrace::RseqConfig rseq;
 };
 
-// Guard: owns the seizure from the first thread on. Killed together with its process, the kernel lets
-// every thread go on where it was (no PTRACE_O_EXITKILL). Bound to the thread that froze it: ptrace
-// requests are only taken from there.
+// Guard: owns the seizure from the first thread on. Killed together with its process, the kernel
+// lets every thread go on where it was (no PTRACE_O_EXITKILL). Bound to the thread that froze it:
+// ptrace requests are only taken from there.
 class SeizedTask {
  public:
   enum class Mode : uint8_t {
@@ -39,9 +39,10 @@ class SeizedTask {
   };
 
   // Seizes and interrupts all threads until no new one appears. `task` must outlive the object.
-  // On failure (and at the deadline) every thread runs on as before. Pending signals stay pending: one
-  // that was just being delivered goes back to its queue. Errors: kTargetGone; kPermission, naming
-  // the tracer if there is one; kRefused when the main thread has exited; kFailed at the deadline.
+  // On failure (and at the deadline) every thread runs on as before. Pending signals stay pending:
+  // one that was just being delivered goes back to its queue. Errors: kTargetGone; kPermission,
+  // naming the tracer if there is one; kRefused when the main thread has exited; kFailed at the
+  // deadline.
   static Result<SeizedTask> freeze(const TaskHandle& task, const Deadline& deadline,
                                    const StopRequest& stop);
   SeizedTask(SeizedTask&& other) noexcept;
@@ -61,8 +62,8 @@ class SeizedTask {
   // (PTRACE_O_SUSPEND_SECCOMP; needs CAP_SYS_ADMIN).
   bool seccomp_suspended() const { return seccomp_suspended_; }
 
-  // Precondition: registers and signal masks are as saved (InfectedTask::cure() did that). kTargetGone
-  // when the task died meanwhile; it is released all the same.
+  // Precondition: registers and signal masks are as saved (InfectedTask::cure() did that).
+  // kTargetGone when the task died meanwhile; it is released all the same.
   Result<void> release(Mode mode);
 
  private:

@@ -21,7 +21,8 @@ namespace cryostat::ptrace {
 inline constexpr uint64_t kAllSignals = ~uint64_t{0};
 constexpr uint64_t signal_bit(int signal) { return uint64_t{1} << (signal - 1); }
 
-// struct ptrace_rseq_configuration (PTRACE_GET_RSEQ_CONFIGURATION, 5.13). address 0: none registered.
+// struct ptrace_rseq_configuration (PTRACE_GET_RSEQ_CONFIGURATION, 5.13). address 0: none
+// registered.
 struct RseqConfig {
   uint64_t address = 0;
   uint32_t size_bytes = 0;
@@ -41,8 +42,8 @@ Result<void> set_registers(Tid tid, const user_regs_struct& registers);
 // NT_X86_XSTATE: XSAVE area in standard format, of the size this kernel gives.
 Result<std::vector<unsigned char>> get_xstate(Tid tid);
 Result<void> set_xstate(Tid tid, std::span<const unsigned char> xstate);
-// Bit n-1 is signal n. In a call like sigsuspend(2) or ppoll(2) the mask is the one outside the call;
-// such a call starts again with its own after set_signal_mask().
+// Bit n-1 is signal n. In a call like sigsuspend(2) or ppoll(2) the mask is the one outside the
+// call; such a call starts again with its own after set_signal_mask().
 Result<uint64_t> get_signal_mask(Tid tid);
 Result<void> set_signal_mask(Tid tid, uint64_t mask);
 
@@ -61,9 +62,10 @@ Result<std::optional<std::vector<uint64_t>>> get_seccomp_filter(Tid tid, unsigne
 // false where the kernel can't tell (before 6.4).
 Result<bool> has_syscall_user_dispatch(Tid tid);
 
-// The thread's next change of state. kFailed "timed out" at the deadline, the stop request's error when
-// one is made; kTargetGone when the thread is not a tracee (any more). The thread may be running.
-// Blocks SIGCHLD in the calling thread while it waits and looks at the status every 10 ms in any case.
+// The thread's next change of state. kFailed "timed out" at the deadline, the stop request's error
+// when one is made; kTargetGone when the thread is not a tracee (any more). The thread may be
+// running. Blocks SIGCHLD in the calling thread while it waits and looks at the status every 10 ms
+// in any case.
 Result<WaitStatus> wait(Tid tid, const Deadline& deadline, const StopRequest& stop);
 // Without waiting.
 Result<std::optional<WaitStatus>> poll(Tid tid);

@@ -11,9 +11,11 @@ class WaitStatus {
   enum class Kind : uint8_t {
     kExited,       // exit_status()
     kKilled,       // by signal()
-    kSignalStop,   // signal-delivery-stop: signal() was taken from the queue and is not delivered yet
+    kSignalStop,   // signal-delivery-stop: signal() was taken from the queue and is not delivered
+                   // yet
     kGroupStop,    // job-control stop: signal() is what stopped the group
-    kInterrupted,  // PTRACE_EVENT_STOP after PTRACE_INTERRUPT (or a change of the group's stop state)
+    kInterrupted,  // PTRACE_EVENT_STOP after PTRACE_INTERRUPT (or a change of the group's stop
+                   // state)
     kSyscallStop,  // entry or exit of a system call
     kEvent,        // another PTRACE_EVENT_*: event()
   };
