@@ -24,6 +24,11 @@ using procfs::VmFlags;
 
 constexpr uint64_t kMaxVdsoBytes = 64 << 10;
 
+// A System V segment has its id as inode number, which may be 0.
+bool has_file(const SmapsEntry& entry) {
+  return entry.inode != 0 || (!entry.name.empty() && !entry.name.starts_with('['));
+}
+
 // Why a VMA with these flags can't be saved; empty when it can.
 std::string refused_by_flags(const SmapsEntry& entry) {
   const VmFlags& flags = entry.flags;
@@ -36,7 +41,7 @@ std::string refused_by_flags(const SmapsEntry& entry) {
   if (flags.has(VmFlags::kUnknown))
     return fmt::format("VMA flag `{}` of this kernel is not known", entry.unknown_flags);
   if (entry.name == "[uprobes]") return "a uprobe is set in this process: remove it first";
-  if (entry.inode == 0 && entry.shared) return "shared mapping without a file can't be checkpointed";
+  if (!has_file(entry) && entry.shared) return "shared mapping without a file can't be checkpointed";
   return {};
 }
 
@@ -118,7 +123,7 @@ class Collector {
     pb::Vma vma = to_vma(entry);
     if (!add_system_mapping(entry, vma)) {
       std::string refusal = refused_by_flags(entry);
-      if (refusal.empty() && entry.inode != 0) {
+      if (refusal.empty() && has_file(entry)) {
         VmaBacking backing = TRY(finder_.find(entry));
         vma.set_backing(backing.backing);
         vma.set_file_id(backing.file_id);

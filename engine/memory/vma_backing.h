@@ -42,7 +42,7 @@ class BackingFinder {
         mapped_files_(mapped_files),
         ghost_limit_bytes_(ghost_limit_bytes) {}
 
-  // Precondition: `entry` has an inode. The file is reached through /proc/pid/map_files.
+  // Precondition: `entry` has a file. It is reached through /proc/pid/map_files.
   Result<VmaBacking> find(const procfs::SmapsEntry& entry);
   // The same for /proc/pid/exe.
   Result<VmaBacking> find_exe();

@@ -122,7 +122,7 @@ TEST_CASE("System V shared memory is refused by name") {
   Collected found;
   collect(child.pid(), found);
   REQUIRE(found.refusals.lines().size() == 1);
-  CHECK_THAT(found.refusals.lines()[0], Catch::Contains("System V shared memory"));
+  CHECK(found.refusals.lines()[0].find("System V shared memory") != std::string::npos);
   shmdt(at);
 }
 
@@ -155,7 +155,7 @@ TEST_CASE("mapped deleted files are kept up to the ghost limit") {
   options.ghost_limit_bytes = 4 * kPageSize;
   collect(child.pid(), found, options);
   REQUIRE(found.refusals.lines().size() == 1);
-  CHECK_THAT(found.refusals.lines()[0], Catch::Contains("--ghost-limit"));
+  CHECK(found.refusals.lines()[0].find("--ghost-limit") != std::string::npos);
   munmap(area, 8 * kPageSize);
 }
 
