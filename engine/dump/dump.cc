@@ -74,8 +74,8 @@ class Dump {
 
   std::optional<TaskHandle> handle_;
   std::optional<image::CheckpointWriter> writer_;
-  Refusals refusals_;
   PidMark pid_mark_;
+  Refusals refusals_;
   memory::SharedMemoryTable shared_memory_;
   memory::MappedFileTable mapped_files_;
   std::optional<SeizedTask> seized_;
@@ -125,7 +125,9 @@ Result<void> Dump::collect() {
     const Span span("collect files");
     files_.emplace(TRY(files::collect_descriptors(
         *handle_,
-        {.shell_job = options_.shell_job, .ghost_limit_bytes = options_.ghost_limit_bytes},
+        {.shell_job = options_.shell_job,
+         .ghost_limit_bytes = options_.ghost_limit_bytes,
+         .engine_fds = {}},  // the parasite has no descriptor yet
         shared_memory_, refusals_)));
   }
   TRY(refusals_.check());

@@ -20,14 +20,10 @@ struct ChildState {
   memory::MappedFileFds mapped_files;
 };
 
-memory::KeepFd keep_in(ChildContext& context) {
-  return [&context](UniqueFd fd) { return context.service_fds.adopt(std::move(fd)); };
-}
-
 Result<void> create_shared_memory(ChildContext& context, const HostedInputs& inputs,
                                   ChildState& state) {
   state.shared_memory = TRY(memory::SharedMemoryFds::create(
-      inputs.images.mm, inputs.images.pagemap, inputs.pages_fd, keep_in(context)));
+      inputs.images.mm, inputs.images.pagemap, inputs.pages_fd, context.service_fds));
   return {};
 }
 
@@ -78,9 +74,8 @@ std::vector<AddressRange> target_ranges(const image::AddressSpaceImage& space) {
 HostedPlan make_hosted_plan(HostedInputs& inputs, VdsoChoice vdso) {
   auto state = std::make_shared<ChildState>();
   HostedPlan plan;
-  const auto numbers =
+  plan.target_fds =
       files::descriptor_numbers(inputs.images.files, inputs.task.task.descriptor_table_id());
-  plan.target_fds.assign(numbers.begin(), numbers.end());
   plan.target_ranges = target_ranges(inputs.space);
   plan.vdso = std::move(vdso);
   plan.keep_fds = {&inputs.pages_fd};
@@ -94,7 +89,7 @@ HostedPlan make_hosted_plan(HostedInputs& inputs, VdsoChoice vdso) {
                         }});
   plan.steps.push_back({"mapped files", [&inputs, state](ChildContext& context) -> Result<void> {
                           state->mapped_files = TRY(memory::open_mapped_files(
-                              inputs.images.mm, inputs.space, keep_in(context)));
+                              inputs.images.mm, inputs.space, context.service_fds));
                           return {};
                         }});
   plan.steps.push_back({"descriptors", [&inputs, state](ChildContext&) {
