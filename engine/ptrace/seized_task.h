@@ -69,19 +69,18 @@ class SeizedTask {
  private:
   explicit SeizedTask(const TaskHandle& task) : task_(&task) {}
   Result<void> seize_all(const Deadline& deadline, const StopRequest& stop);
-  Result<void> seize_thread(Tid tid);
-  Result<bool> explain_failed_seizure(Tid tid, Error error);
-  Result<void> settle(Tid tid, const Deadline& deadline, const StopRequest& stop);
-  Result<void> requeue_signal(Tid tid, int signal);
+  // False when the thread vanished meanwhile.
+  Result<bool> seize_thread(Tid tid);
+  Result<bool> settle(Tid tid, const Deadline& deadline, const StopRequest& stop);
   Result<void> save_threads();
-  Result<void> fix_restartable_sequences();
+  Result<void> save_thread(SavedThread& thread);
   Result<void> detach_all();
-  Result<void> reap_all();
+  Result<void> kill_all();
+  void let_go(Tid tid);
 
   const TaskHandle* task_;
-  // While freezing: seized threads that did not settle yet.
-  std::vector<Tid> settling_;
-  std::vector<SavedThread> threads_;
+  std::vector<Tid> seized_;           // in order of seizure; all that must be let go
+  std::vector<SavedThread> threads_;  // complete once freeze() succeeded
   int stop_signal_ = 0;
   bool seccomp_suspended_ = true;
   bool owned_ = true;

@@ -1,0 +1,287 @@
+#include "engine/ptrace/seized_task.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/ptrace.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <unordered_set>
+#include <utility>
+
+#include "engine/base/log.h"
+#include "engine/kernel/pidfd.h"
+#include "engine/procfs/stat.h"
+#include "engine/procfs/status.h"
+#include "engine/procfs/task_handle.h"
+#include "engine/ptrace/interrupted_wait.h"
+#include "engine/ptrace/restartable_sequence.h"
+
+namespace cryostat {
+namespace {
+
+using ptrace::SignalQueue;
+
+// How long the backstop waits for a thread it must stop before it can let it go.
+constexpr std::chrono::milliseconds kBackstopTimeout(200);
+constexpr std::chrono::seconds kKillTimeout(10);
+const StopRequest kNoStopRequest;
+
+// 'Z', 'S', …; 0 when the thread is gone.
+char thread_state(const TaskHandle& task, Tid tid) {
+  const auto text = task.proc().read(fmt::format("task/{}/stat", tid.value));
+  if (!text.has_value()) return 0;
+  const auto stat = procfs::parse_stat(*text);
+  return stat.has_value() ? stat->state : 0;
+}
+
+bool has_ended(char state) { return state == 0 || state == 'Z' || state == 'X'; }
+
+// Why a living thread can't be seized.
+Error explain_failed_seizure(const TaskHandle& task, Tid tid, Error error) {
+  const auto text = task.proc().read(fmt::format("task/{}/status", tid.value));
+  if (!text.has_value()) return error;
+  const auto status = procfs::parse_status(*text);
+  if (!status.has_value()) return error;
+  if (status->tracer_pid != 0) {
+    return Error(ErrorKind::kRefused,
+                 fmt::format("pid {} is traced by pid {}", task.pid().value, status->tracer_pid))
+        .with_hint("end the debugger or tracer first");
+  }
+  return std::move(error).with_hint("tracing this task needs CAP_SYS_PTRACE");
+}
+
+// Puts the signal of a signal-delivery-stop back: a signal that turns out to be blocked after the
+// tracer had its say is queued again with all it carried, in the queue it came from
+// (ptrace_signal() in kernel/signal.c). The interrupt that is pending stops the thread before it
+// runs any code of its own.
+Result<void> requeue_signal(Tid tid, int signal, const Deadline& deadline, const StopRequest& stop,
+                            WaitStatus& status) {
+  const uint64_t mask = TRY(ptrace::get_signal_mask(tid));
+  TRY(ptrace::set_signal_mask(tid, ptrace::kAllSignals));
+  TRY(ptrace::resume(tid, PTRACE_CONT, signal));
+  // Not broken off by a stop request: the mask must be put back first.
+  status = TRY(ptrace::wait(tid, deadline, kNoStopRequest));
+  if (status.ended()) return {};
+  TRY(ptrace::set_signal_mask(tid, mask));
+  return stop.check();
+}
+
+}  // namespace
+
+Result<SeizedTask> SeizedTask::freeze(const TaskHandle& task, const Deadline& deadline,
+                                      const StopRequest& stop) {
+  SeizedTask seized(task);
+  TRY(seized.seize_all(deadline, stop));
+  TRY(seized.save_threads());
+  return seized;
+}
+
+SeizedTask::SeizedTask(SeizedTask&& other) noexcept
+    : task_(other.task_),
+      seized_(std::move(other.seized_)),
+      threads_(std::move(other.threads_)),
+      stop_signal_(other.stop_signal_),
+      seccomp_suspended_(other.seccomp_suspended_),
+      owned_(std::exchange(other.owned_, false)) {}
+
+SeizedTask::~SeizedTask() {
+  if (!owned_) return;
+  for (const Tid tid : seized_) let_go(tid);
+  if (!seized_.empty()) log::debug("pid {}: released {} threads", pid().value, seized_.size());
+}
+
+HostPid SeizedTask::pid() const { return task_->pid(); }
+
+Result<void> SeizedTask::seize_all(const Deadline& deadline, const StopRequest& stop) {
+  std::unordered_set<pid_t> known;
+  for (;;) {
+    const std::vector<int> listed = TRY_IN(task_->proc().list_numbers("task"), "freeze");
+    std::vector<Tid> fresh;
+    for (const int number : listed) {
+      if (!known.contains(number)) fresh.emplace_back(number);
+    }
+    if (fresh.empty()) break;
+    TRY(stop.check());
+    if (deadline.expired()) {
+      return fail(ErrorKind::kFailed,
+                  fmt::format("timed out freezing pid {}: its threads come and go", pid().value));
+    }
+    std::vector<Tid> settling;
+    for (const Tid tid : fresh) {
+      if (!TRY(seize_thread(tid))) continue;
+      seized_.push_back(tid);
+      settling.push_back(tid);
+    }
+    // All are on their way to the stop by now; most have reached it when their turn comes.
+    for (const Tid tid : settling) {
+      if (TRY_IN(settle(tid, deadline, stop), fmt::format("freeze pid {}", pid().value))) {
+        known.insert(tid.value);
+      } else {
+        std::erase(seized_, tid);
+      }
+    }
+    // Threads that are listed but ending leave the list soon.
+    if (settling.empty()) sched_yield();
+  }
+  if (!known.contains(pid().value)) {
+    return fail(ErrorKind::kTargetGone, fmt::format("pid {} ended", pid().value));
+  }
+  return {};
+}
+
+Result<bool> SeizedTask::seize_thread(Tid tid) {
+  unsigned options = PTRACE_O_TRACESYSGOOD;
+  if (seccomp_suspended_) options |= PTRACE_O_SUSPEND_SECCOMP;
+  auto seized = ptrace::seize(tid, options);
+  if (!seized.has_value() && seccomp_suspended_ && seized_.empty()) {
+    // Suspending filters needs CAP_SYS_ADMIN and CONFIG_CHECKPOINT_RESTORE.
+    seized = ptrace::seize(tid, PTRACE_O_TRACESYSGOOD);
+    if (seized.has_value()) seccomp_suspended_ = false;
+  }
+  if (!seized.has_value()) {
+    const char state = thread_state(*task_, tid);
+    if (!has_ended(state)) {
+      return tl::unexpected(explain_failed_seizure(*task_, tid, std::move(seized).error()));
+    }
+    if (tid.value != pid().value) return false;
+    if (TRY(task_->proc().list_numbers("task")).size() > 1) {
+      return fail(
+          ErrorKind::kRefused,
+          fmt::format("pid {}: its main thread has exited while others go on", pid().value));
+    }
+    return fail(ErrorKind::kTargetGone,
+                fmt::format("pid {} {}", pid().value, state == 'Z' ? "is a zombie" : "ended"));
+  }
+  // Fails only when the thread died since.
+  const auto asked = ptrace::interrupt(tid);
+  if (!asked.has_value()) log::debug("{}", asked.error().message());
+  return true;
+}
+
+Result<bool> SeizedTask::settle(Tid tid, const Deadline& deadline, const StopRequest& stop) {
+  auto first = ptrace::wait(tid, deadline, stop);
+  for (;;) {
+    if (!first.has_value()) {
+      // After an exec by another thread, or an exit: no longer ours.
+      if (first.error().kind() == ErrorKind::kTargetGone) return false;
+      return tl::unexpected(std::move(first).error());
+    }
+    WaitStatus status = *first;
+    if (status.is(WaitStatus::Kind::kSignalStop)) {
+      // SIGSTOP can't be blocked; it does what it was sent for, and the group stop ends the wait.
+      if (status.signal() == SIGSTOP) {
+        TRY(ptrace::resume(tid, PTRACE_CONT, SIGSTOP));
+        status = TRY(ptrace::wait(tid, deadline, stop));
+      } else {
+        const auto requeued = requeue_signal(tid, status.signal(), deadline, stop, status);
+        if (!requeued.has_value() && requeued.error().kind() != ErrorKind::kTargetGone)
+          return tl::unexpected(requeued.error());
+        if (!requeued.has_value()) return false;
+      }
+    }
+    if (status.ended()) return false;
+    if (status.is(WaitStatus::Kind::kGroupStop)) stop_signal_ = status.signal();
+    if (status.is(WaitStatus::Kind::kGroupStop) || status.is(WaitStatus::Kind::kInterrupted))
+      return true;
+    if (!status.is(WaitStatus::Kind::kSignalStop)) {
+      TRY(ptrace::resume(tid, PTRACE_CONT));
+      first = ptrace::wait(tid, deadline, stop);
+    } else {
+      first = status;
+    }
+  }
+}
+
+Result<void> SeizedTask::save_threads() {
+  std::sort(seized_.begin(), seized_.end());
+  // Leader first: after pids wrapped around, threads may have smaller numbers.
+  std::stable_partition(seized_.begin(), seized_.end(),
+                        [this](Tid tid) { return tid.value == pid().value; });
+  threads_.resize(seized_.size());
+  for (size_t i = 0; i < seized_.size(); ++i) {
+    threads_[i].tid = seized_[i];
+    TRY_IN(save_thread(threads_[i]), "save the registers");
+  }
+  return abort_restartable_sequences(pid(), threads_);
+}
+
+Result<void> SeizedTask::save_thread(SavedThread& thread) {
+  thread.registers = TRY(ptrace::get_registers(thread.tid));
+  if (restart_interrupted_wait(thread.registers)) {
+    TRY(ptrace::set_registers(thread.tid, thread.registers));
+  }
+  thread.signal_mask = TRY(ptrace::get_signal_mask(thread.tid));
+  thread.xstate = TRY(ptrace::get_xstate(thread.tid));
+  thread.rseq = TRY(ptrace::get_rseq_config(thread.tid));
+  return {};
+}
+
+Result<void> SeizedTask::release(Mode mode) {
+  owned_ = false;
+  if (mode == Mode::kKill) return kill_all();
+  // Pending before any thread runs: the first to leave its ptrace stop takes it and stops them all.
+  if (mode == Mode::kStop && !was_stopped()) {
+    const auto sent = kernel::pidfd_send_signal(task_->pidfd(), SIGSTOP);
+    if (!sent.has_value()) {
+      owned_ = true;
+      return sent;
+    }
+  }
+  return detach_all();
+}
+
+Result<void> SeizedTask::detach_all() {
+  Result<void> result;
+  // The leader last, so that it does not wait for threads that still stand.
+  for (auto it = seized_.rbegin(); it != seized_.rend(); ++it) {
+    auto detached = ptrace::resume(*it, PTRACE_DETACH);
+    if (detached.has_value()) continue;
+    let_go(*it);
+    result =
+        tl::unexpected(std::move(detached).error().in(fmt::format("release pid {}", pid().value)));
+  }
+  seized_.clear();
+  return result;
+}
+
+Result<void> SeizedTask::kill_all() {
+  TRY_IN(kernel::pidfd_send_signal(task_->pidfd(), SIGKILL),
+         fmt::format("kill pid {}", pid().value));
+  const Deadline deadline = Deadline::in(kKillTimeout);
+  // The leader, first in the list, is reported only after all others.
+  for (auto it = seized_.rbegin(); it != seized_.rend(); ++it) {
+    for (;;) {
+      const auto status = ptrace::wait(*it, deadline, kNoStopRequest);
+      if (!status.has_value() && status.error().kind() != ErrorKind::kTargetGone)
+        return tl::unexpected(status.error());
+      if (!status.has_value() || status->ended()) break;
+    }
+  }
+  seized_.clear();
+  return {};
+}
+
+// Detaches a thread in whatever state it is. A signal that it reported but nobody looked at goes with it:
+// it is delivered as if there had been no stop.
+void SeizedTask::let_go(Tid tid) {
+  const auto signal_of = [](const WaitStatus& status) {
+    return status.is(WaitStatus::Kind::kSignalStop) ? status.signal() : 0;
+  };
+  const auto unseen = ptrace::poll(tid);
+  if (!unseen.has_value() || (unseen->has_value() && (*unseen)->ended())) return;
+  const int signal = unseen->has_value() ? signal_of(**unseen) : 0;
+  if (ptrace::resume(tid, PTRACE_DETACH, signal).has_value()) return;
+  // It runs.
+  if (!ptrace::interrupt(tid).has_value()) return;
+  const auto status = ptrace::wait(tid, Deadline::in(kBackstopTimeout), kNoStopRequest);
+  if (status.has_value() && status->ended()) return;
+  const auto detached =
+      ptrace::resume(tid, PTRACE_DETACH, status.has_value() ? signal_of(*status) : 0);
+  if (!detached.has_value()) {
+    log::warn("{}; it goes on when this process ends", detached.error().message());
+  }
+}
+
+}  // namespace cryostat
