@@ -1,0 +1,154 @@
+"""What becomes of the target, and how cr-restore stays or goes."""
+import json
+import os
+import signal
+import subprocess
+
+from harness import alive, read, read_stat, wait_for, wait_gone
+
+
+def test_leave_running(test):
+    victim = test.victim("threads")
+    before = victim.snapshot()
+    test.dump(victim, test.path("images"), "-R").ok()
+    test.compare(before, victim.snapshot())
+    victim.verdict()
+
+
+def test_leave_stopped(test):
+    victim = test.victim("simple")
+    test.dump(victim, test.path("images"), "-s").ok()
+    wait_for(lambda: read_stat(victim.pid) == "T", "the stop")
+    os.kill(victim.pid, signal.SIGCONT)
+    wait_for(lambda: read_stat(victim.pid) in "RS", "the continuation")
+    victim.verdict()
+
+
+def test_ends_by_default(test):
+    victim = test.victim("simple")
+    test.dump_and_end(victim, test.path("images"))
+    test.check(victim.result() is None, "it wrote a verdict")
+
+
+def test_restore_leave_stopped(test):
+    victim = test.victim("threads")
+    test.dump_and_end(victim, test.path("images"))
+    test.restore(test.path("images"), "-d", "-s").ok()
+    wait_for(lambda: read_stat(victim.pid) == "T", "the stop")
+    os.kill(victim.pid, signal.SIGCONT)
+    victim.verdict()
+
+
+def test_detached_is_child_of_init(test):
+    victim = test.victim("simple")
+    test.dump_and_end(victim, test.path("images"))
+    test.restore(test.path("images"), "--restore-detached", "--pidfile", test.path("pid")).ok()
+    test.check(read(test.path("pid")).strip() == str(victim.pid), "pidfile")
+    wait_for(lambda: "\nPPid:\t1\n" in read(f"/proc/{victim.pid}/status", ""), "init as the parent")
+    victim.verdict()
+
+
+def test_sibling(test):
+    """With --restore-sibling the process is a child of whoever started cr-restore."""
+    victim = test.victim("simple")
+    test.dump_and_end(victim, test.path("images"))
+    test.restore(test.path("images"), "-d", "-S").ok()
+    test.check(f"\nPPid:\t{os.getpid()}\n" in read(f"/proc/{victim.pid}/status"), "we are the parent")
+    victim.go()
+    pid, status = os.waitpid(victim.pid, 0)
+    test.check(pid == victim.pid and os.waitstatus_to_exitcode(status) == 0, f"status {status}")
+
+
+def start_restore(test, images):
+    return test.start(test.tool_path("cr-restore"), "--no-default-config", "-D", images, output=test.path("restore.log"))
+
+
+def test_attached_exit_status(test):
+    """Without -d cr-restore is the parent and ends as the child does."""
+    for way, expected in (("go", 0), (signal.SIGTERM, 128 + signal.SIGTERM)):
+        victim = test.victim("simple")
+        images = test.path(f"images{expected}")
+        test.dump_and_end(victim, images)
+        restore = start_restore(test, images)
+        wait_for(lambda: alive(victim.pid), "the restored process")
+        test.check(f"\nPPid:\t{restore.pid}\n" in read(f"/proc/{victim.pid}/status"), "cr-restore is the parent")
+        if way == "go":
+            victim.go()
+        else:
+            # Not before it runs: until the release a signal would only be pending.
+            wait_for(lambda: "\nTracerPid:\t0\n" in read(f"/proc/{victim.pid}/status", ""), "the release")
+            os.kill(victim.pid, way)
+        status = restore.wait(timeout=20)
+        test.check(status == expected, f"exit {status}, expected {expected}: {read(test.path('restore.log'))}")
+
+
+def test_job_control_stop(test):
+    """A process that was stopped stays stopped through everything, until SIGCONT."""
+    victim = test.victim("threads")
+    os.kill(victim.pid, signal.SIGSTOP)
+    wait_for(lambda: read_stat(victim.pid) == "T", "the stop")
+    before = victim.snapshot()
+    test.dump(victim, test.path("running"), "-R").ok()
+    wait_for(lambda: read_stat(victim.pid) == "T", "the stop after the dump")
+    test.compare(before, victim.snapshot())
+    test.dump_and_end(victim, test.path("images"))
+    test.restore(test.path("images"), "-d").ok()
+    wait_for(lambda: read_stat(victim.pid) == "T", "the stop after the restore")
+    test.compare(before, victim.snapshot())
+    os.kill(victim.pid, signal.SIGCONT)
+    victim.verdict()
+
+
+def test_json_and_trace(test):
+    victim = test.victim("simple")
+    done = test.dump(victim, test.path("images"), "-R", "--json", "--trace", test.path("dump.json")).ok()
+    test.check(len(done.out.strip().splitlines()) == 1, done.out)
+    result = done.json()
+    test.check(result["result"] == "ok", done.out)
+    trace = json.loads(read(test.path("dump.json")))
+    events = trace["traceEvents"] if isinstance(trace, dict) else trace
+    test.check(events, "no spans")
+    victim.kill()
+    done = test.restore(test.path("images"), "-d", "--json", "--trace", test.path("restore.json")).ok()
+    test.check(done.json()["result"] == "ok", done.out)
+    json.loads(read(test.path("restore.json")))
+    victim.verdict()
+
+
+def test_cr_front(test):
+    """cr ACTION is cr-ACTION."""
+    victim = test.victim("simple")
+    images = test.path("images")
+    test.tool("cr", "dump", "-t", victim.pid, "-D", images).ok()
+    victim.reap()
+    test.tool("cr", "restore", "-D", images, "-d").ok()
+    victim.verdict()
+
+
+def test_dry_runs(test):
+    victim = test.victim("threads")
+    before = victim.snapshot()
+    test.dump(victim, test.path("none"), "--dry-run").ok()
+    test.check(not os.path.exists(os.path.join(test.path("none"), "manifest.img")), "a dry run wrote a checkpoint")
+    test.compare(before, victim.snapshot())
+    test.dump_and_end(victim, test.path("images"))
+    test.restore(test.path("images"), "--dry-run").ok()
+    test.check(not victim.alive(), "a dry run created a process")
+    test.restore_detached(victim, test.path("images"))
+    victim.verdict()
+
+
+def test_relative_images_folder(test):
+    victim = test.victim("simple")
+    test.tool("cr-dump", "-t", victim.pid, "-D", "here", cwd=test.folder).ok()
+    victim.reap()
+    test.tool("cr-restore", "-D", "here", "-d", cwd=test.folder).ok()
+    victim.verdict()
+
+
+def test_dump_over_an_old_checkpoint(test):
+    victim = test.victim("simple")
+    for _ in range(2):
+        test.dump_and_end(victim, test.path("images"))
+        test.restore_detached(victim, test.path("images"))
+    victim.verdict()

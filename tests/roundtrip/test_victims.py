@@ -1,0 +1,62 @@
+"""Each victim through dump and go on, dump and restore, twice in a row, and a second restore."""
+import os
+
+from harness import Skip, read
+
+
+def round_trip(name, *arguments, ignore=(), dump=(), restore=(), prepare=None):
+    def run(test):
+        if prepare:
+            prepare()
+        victim = test.victim(name, *arguments)
+        test.round_trip(victim, ignore=ignore, dump=dump, restore=restore)
+    return run
+
+
+def huge_pages():
+    """A few hugetlb pages, if the machine lets us have them; they are given back by the last test."""
+    if int(read("/proc/sys/vm/nr_hugepages", "0")) < 8:
+        try:
+            with open("/proc/sys/vm/nr_hugepages", "w") as file:
+                file.write("16")
+        except OSError as error:
+            raise Skip(f"no hugetlb pages: {error}")
+    if int(read("/proc/sys/vm/nr_hugepages", "0")) < 8:
+        raise Skip("no hugetlb pages: vm.nr_hugepages can't be raised")
+
+
+CASES = {
+    "simple": round_trip("simple"),
+    "threads": round_trip("threads"),
+    "threads_100": round_trip("threads", "100"),
+    "registers": round_trip("registers"),
+    "signals": round_trip("signals"),
+    "restarts": round_trip("restarts"),
+    "memory_kinds": round_trip("memory_kinds"),
+    "memory_advice": round_trip("memory_advice"),
+    "lock_future": round_trip("memory_lock_future"),
+    "lock_future_on_fault": round_trip("memory_lock_future", "onfault"),
+    "hugetlb": round_trip("hugetlb", prepare=huge_pages),
+    "mm_layout": round_trip("mm_layout"),
+    "credentials_user": round_trip("credentials", "user"),
+    "credentials_mixed": round_trip("credentials", "mixed"),
+    "credentials_securebits": round_trip("credentials", "securebits"),
+    "thread_credentials": round_trip("thread_credentials"),
+    "attributes": round_trip("attributes"),
+    "scheduling": round_trip("scheduling"),
+    "timers": round_trip("timers"),
+    "seccomp": round_trip("seccomp"),
+    "open_files": round_trip("open_files"),
+    "ghosts": round_trip("ghosts"),
+    "pipes": round_trip("pipes"),
+    "event_fds": round_trip("event_fds"),
+    "many_files": round_trip("many_files"),
+    "shm_files": round_trip("shm_files"),
+    "robust": round_trip("robust"),
+    "everything": round_trip("everything"),
+    # The other mechanisms.
+    "memory_kinds_vm_readv": round_trip("memory_kinds", dump=("--transfer=vm-readv",)),
+    "memory_kinds_one_reader": round_trip("memory_kinds", restore=("--restore-threads=1",)),
+    "memory_kinds_many_readers": round_trip("memory_kinds", restore=("--restore-threads=4",)),
+    "mm_layout_vdso_retarget": round_trip("mm_layout", restore=("--vdso=retarget",), ignore=("maps",)),
+}
