@@ -1,13 +1,14 @@
 // cr-check: tells what this machine's kernel and the caller's privileges allow.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <string>
 #include <vector>
 
 #include "engine/base/version.h"
 #include "engine/cli/json.h"
 #include "engine/cli/signals.h"
 #include "engine/cli/tool.h"
-#include "engine/kernel/capabilities.h"
 #include "engine/kernel/probes.h"
 
 using namespace cryostat;
@@ -22,43 +23,40 @@ constexpr const char* kHelp =
     "  -V, --version    print the version\n"
     "  -h, --help       print this text\n";
 
-std::vector<kernel::Feature> privilege_features(const kernel::Privileges& have) {
-  return {
-      {"CAP_CHECKPOINT_RESTORE", have.checkpoint_restore, true, "",
-       "choosing the pids of restored tasks, reading map_files"},
-      {"CAP_SYS_PTRACE", have.sys_ptrace, true, "", "tasks of other users"},
-      {"CAP_SYS_ADMIN", have.sys_admin, false, "", "tasks with seccomp filters"},
-      {"CAP_SYS_RESOURCE", have.sys_resource, false, "", "raising hard resource limits"},
-  };
-}
+bool is_privilege(const kernel::Feature& feature) { return feature.name.starts_with("CAP_"); }
 
-// The required ones that are missing decide: 0, 6 (kernel) or 7 (only privileges).
-int verdict(const std::vector<kernel::Feature>& features,
-            const std::vector<kernel::Feature>& privileges) {
-  const auto lacking = [](const std::vector<kernel::Feature>& list) {
-    for (const auto& feature : list) {
-      if (feature.required && !feature.available) return true;
-    }
-    return false;
-  };
-  if (lacking(features) && !lacking(privileges)) return static_cast<int>(ErrorKind::kMachine);
-  return lacking(privileges) ? static_cast<int>(ErrorKind::kPermission) : 0;
+// What is required and missing decides: 0, 6 (the kernel) or 7 (only privileges).
+int verdict(const std::vector<kernel::Feature>& features) {
+  int code = 0;
+  for (const auto& feature : features) {
+    if (!feature.required || feature.available) continue;
+    if (!is_privilege(feature)) return static_cast<int>(ErrorKind::kMachine);
+    code = static_cast<int>(ErrorKind::kPermission);
+  }
+  return code;
 }
 
 std::string as_table(const std::vector<kernel::Feature>& features) {
+  size_t width = 0;
+  for (const auto& feature : features) width = std::max(width, feature.name.size());
   std::string text;
   for (const auto& feature : features) {
     const char* mark = feature.available ? "yes" : (feature.required ? "MISSING" : "no");
-    text += fmt::format("  {:<8}{:<28}{}", mark, feature.name, feature.needed_for);
+    text += fmt::format("{:<8}{:<{}}  {}", mark, feature.name, width, feature.needed_for);
     if (!feature.detail.empty()) text += fmt::format(" ({})", feature.detail);
     text += '\n';
   }
   return text;
 }
 
-void write_features(cli::JsonWriter& json, const char* key,
-                    const std::vector<kernel::Feature>& features) {
-  json.begin_array(key);
+std::string as_json(const std::vector<kernel::Feature>& features, int code) {
+  cli::JsonWriter json;
+  json.begin_object()
+      .field("tool", kTool)
+      .field("version", kVersion)
+      .field("ok", code == 0)
+      .field("exit_code", code)
+      .begin_array("features");
   for (const auto& feature : features) {
     json.begin_object()
         .field("name", feature.name)
@@ -68,39 +66,28 @@ void write_features(cli::JsonWriter& json, const char* key,
         .field("needed_for", feature.needed_for)
         .end_object();
   }
-  json.end_array();
+  json.end_array().end_object();
+  return json.text() + "\n";
 }
 
-int check(bool as_json) {
-  const auto have = kernel::this_privileges();
-  if (!have) return cli::tell_failure(kTool, have.error(), as_json);
-  const auto privileges = privilege_features(*have);
+int check(bool json) {
   const auto features = kernel::probe_all();
-  const int code = verdict(features, privileges);
-  if (as_json) {
-    cli::JsonWriter json;
-    json.begin_object()
-        .field("tool", kTool)
-        .field("version", kVersion)
-        .field("ok", code == 0)
-        .field("exit_code", code);
-    write_features(json, "kernel", features);
-    write_features(json, "privileges", privileges);
-    json.end_object();
-    cli::print(json.text() + "\n");
+  const int code = verdict(features);
+  if (json) {
+    cli::print(as_json(features, code));
     return code;
   }
-  cli::print("Kernel\n" + as_table(features) + "Privileges\n" + as_table(privileges));
-  cli::print(code == 0 ? "Dumps and restores can be done here.\n"
-                       : "What is MISSING is needed for every dump or restore.\n");
+  cli::print(as_table(features));
+  cli::print(code == 0 ? "\nDumps and restores can be done here.\n"
+                       : "\nWhat is MISSING is needed for every dump or restore.\n");
   return code;
 }
 
 int run(std::span<const char* const> arguments) {
-  bool as_json = false;
+  bool json = false;
   for (const std::string_view argument : arguments) {
     if (argument == "--json") {
-      as_json = true;
+      json = true;
     } else if (argument == "-h" || argument == "--help") {
       cli::print(kHelp);
       return 0;
@@ -113,7 +100,7 @@ int run(std::span<const char* const> arguments) {
           cli::wants_json(arguments));
     }
   }
-  return check(as_json);
+  return check(json);
 }
 
 }  // namespace
