@@ -54,7 +54,8 @@ Result<void> check_locks(const OpenDescription& description) {
 Result<pb::Description> collect_one(CollectContext& context, OpenDescription& description) {
   description.copy = TRY(context.task().get_fd(description.fd()));
   struct statfs fs;
-  if (fstatfs(description.copy.get(), &fs) == 0) description.fs_type = static_cast<uint64_t>(fs.f_type);
+  if (fstatfs(description.copy.get(), &fs) == 0)
+    description.fs_type = static_cast<uint64_t>(fs.f_type);
 
   pb::Description image;
   image.set_id(description.id);

@@ -28,7 +28,8 @@ namespace cryostat::files {
 struct CollectOptions {
   bool shell_job = false;                 // terminals may be saved as "the terminal of the job"
   uint64_t ghost_limit_bytes = 1u << 20;  // largest deleted-but-open file whose content is saved
-  // Numbers that are the engine's own for the time of the dump (the parasite's connection): skipped.
+  // Numbers that are the engine's own for the time of the dump (the parasite's connection):
+  // skipped.
   std::vector<RemoteFd> engine_fds;
 };
 
@@ -54,11 +55,12 @@ class FilesCollection {
   std::unique_ptr<Data> data_;
 };
 
-// Reads /proc/<pid>/fd and fdinfo, copies of the descriptors (pidfd_getfd(2)) and kcmp(2); the task runs
-// no code for it. Precondition: every thread is stopped under ptrace by the caller. Objects that
-// can't be saved are added to `refusals`, one line each; other failures are returned.
+// Reads /proc/<pid>/fd and fdinfo, copies of the descriptors (pidfd_getfd(2)) and kcmp(2); the task
+// runs no code for it. Precondition: every thread is stopped under ptrace by the caller. Objects
+// that can't be saved are added to `refusals`, one line each; other failures are returned.
 Result<FilesCollection> collect_descriptors(const TaskHandle& task, const CollectOptions& options,
-                                            memory::SharedMemoryTable& shared_memory, Refusals& refusals);
+                                            memory::SharedMemoryTable& shared_memory,
+                                            Refusals& refusals);
 
 // Writes files.img: descriptions, ghost content (read now: the target must still be frozen), the
 // table. Ghosts are streamed in chunks of 1 MiB at most.

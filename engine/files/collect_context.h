@@ -35,8 +35,8 @@ class CollectContext {
   const OpenDescription* description_at(int fd) const;
   // Every open description of the same object (both ends of a pipe, say), `description` included.
   std::vector<const OpenDescription*> same_object(const OpenDescription& description) const;
-  // kcmp(2): is the file an epoll instance watches as `fd` the one that `fd` names now? `nth` counts
-  // the watches this instance has under the same number, from 0.
+  // kcmp(2): is the file an epoll instance watches as `fd` the one that `fd` names now? `nth`
+  // counts the watches this instance has under the same number, from 0.
   Result<bool> watches_current_file(const OpenDescription& epoll, int fd, uint32_t nth) const;
 
   // The one id of this deleted file; opened for reading the first time.
@@ -44,7 +44,8 @@ class CollectContext {
   // A number for an object several descriptions share, the same for the same object, from 1.
   uint32_t object_id(const OpenDescription& description);
 
-  // The id of a deleted file that is also mapped: it is saved as shared memory, once. 0: not mapped.
+  // The id of a deleted file that is also mapped: it is saved as shared memory, once. 0: not
+  // mapped.
   Result<uint32_t> mapped_deleted_file(const OpenDescription& description, const std::string& path);
 
   // The device of the job's terminal, as the first descriptor of it told.

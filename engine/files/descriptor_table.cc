@@ -147,14 +147,14 @@ Result<std::vector<OpenDescription>> read_descriptor_table(const TaskHandle& tas
   }
 
   // Stable: equal objects stay in ascending order of their numbers.
-  std::stable_sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {
-    return object_key(a) < object_key(b);
-  });
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const auto& a, const auto& b) { return object_key(a) < object_key(b); });
   std::vector<OpenDescription> descriptions;
   descriptions.reserve(candidates.size());
   for (auto first = candidates.begin(); first != candidates.end();) {
-    const auto last = std::find_if(
-        first, candidates.end(), [&](const auto& c) { return object_key(c) != object_key(*first); });
+    const auto last = std::find_if(first, candidates.end(), [&](const auto& c) {
+      return object_key(c) != object_key(*first);
+    });
     // The key lives in *first, which merging moves away: find the end before.
     TRY(merge_shared(task.pid(), first, last, descriptions));
     first = last;

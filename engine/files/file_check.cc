@@ -35,13 +35,15 @@ bool check_type(CheckContext& context, const std::string& path, uint32_t mode, P
   struct stat st;
   if (lstat(path.c_str(), &st) != 0) {
     if (context.first_time(path)) {
-      report.missing(path, Error::from_errno(errno, "was open at the dump").as(ErrorKind::kMachine));
+      report.missing(path,
+                     Error::from_errno(errno, "was open at the dump").as(ErrorKind::kMachine));
     }
     return false;
   }
   if ((st.st_mode & S_IFMT) != (mode & S_IFMT)) {
     if (context.first_time(path)) {
-      report.missing(path, fmt::format("was a {}, is a {} now", type_name(mode), type_name(st.st_mode)));
+      report.missing(path,
+                     fmt::format("was a {}, is a {} now", type_name(mode), type_name(st.st_mode)));
     }
     return false;
   }
@@ -54,7 +56,8 @@ Result<UniqueFd> open_same_type(const std::string& path, uint32_t flags, uint32_
   // O_NOATIME is for the owner and CAP_FOWNER only (open(2)); a process that changed its user may
   // hold such a description all the same.
   if (!fd && errno == EPERM && (flags & O_NOATIME) != 0)
-    fd.reset(open(path.c_str(), static_cast<int>(flags & ~static_cast<uint32_t>(O_NOATIME)) | O_CLOEXEC));
+    fd.reset(open(path.c_str(),
+                  static_cast<int>(flags & ~static_cast<uint32_t>(O_NOATIME)) | O_CLOEXEC));
   if (!fd) {
     const int error = errno;
     auto failure = Error::from_errno(error, fmt::format("open {}", path));

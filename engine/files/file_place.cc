@@ -15,8 +15,12 @@ constexpr std::string_view kDeletedSuffix = " (deleted)";
 bool is_utf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3
-                          : lead < 0xf5 ? 4 : 0;
+    const size_t length = lead < 0x80   ? 1
+                          : lead < 0xc2 ? 0
+                          : lead < 0xe0 ? 2
+                          : lead < 0xf0 ? 3
+                          : lead < 0xf5 ? 4
+                                        : 0;
     if (length == 0 || i + length > text.size()) return false;
     for (size_t k = 1; k < length; ++k)
       if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return false;
@@ -32,7 +36,8 @@ bool is_utf8(std::string_view text) {
 
 bool leads_to(const std::string& path, const struct stat& st) {
   struct stat found;
-  // lstat: the kernel's path of an open file has no symbolic link in it but, perhaps, the file itself.
+  // lstat: the kernel's path of an open file has no symbolic link in it but, perhaps, the file
+  // itself.
   return lstat(path.c_str(), &found) == 0 && found.st_dev == st.st_dev &&
          found.st_ino == st.st_ino && (found.st_mode & S_IFMT) == (st.st_mode & S_IFMT);
 }
@@ -43,7 +48,8 @@ Failure refuse(std::string reason) { return fail(ErrorKind::kRefused, std::move(
 
 Result<FilePlace> locate_file(const OpenDescription& description) {
   const auto& link = description.link;
-  if (link.size() >= PATH_MAX) return refuse("a file whose path is longer than 4095 bytes can't be checkpointed");
+  if (link.size() >= PATH_MAX)
+    return refuse("a file whose path is longer than 4095 bytes can't be checkpointed");
   if (!link.starts_with('/'))
     return refuse(fmt::format("{}: a file with no path from here can't be checkpointed", link));
   if (!is_utf8(link)) return refuse("a file whose path is not UTF-8 can't be checkpointed yet");
@@ -58,7 +64,8 @@ Result<FilePlace> locate_file(const OpenDescription& description) {
     return refuse(fmt::format(
         "{} was deleted but the file has another hard link, it can't be found by path", path));
   }
-  return refuse(fmt::format("{} does not lead to the open file any more (replaced, or hidden by a mount)", path));
+  return refuse(fmt::format(
+      "{} does not lead to the open file any more (replaced, or hidden by a mount)", path));
 }
 
 Result<std::string> locate_present(const OpenDescription& description, std::string_view what) {

@@ -15,9 +15,9 @@ struct FilePlace {
   Presence presence = Presence::kThere;
 };
 
-// The path of /proc/<pid>/fd/<n>, proven to lead to the same file (device and inode) now. kRefused, with the
-// reason only, when nothing leads there: unreachable or too long path, file replaced or hidden under
-// a mount, deleted while another hard link keeps it alive.
+// The path of /proc/<pid>/fd/<n>, proven to lead to the same file (device and inode) now. kRefused,
+// with the reason only, when nothing leads there: unreachable or too long path, file replaced or
+// hidden under a mount, deleted while another hard link keeps it alive.
 Result<FilePlace> locate_file(const OpenDescription& description);
 
 // The same for kinds that can't be saved without a name: a deleted object is refused as

@@ -120,7 +120,8 @@ Result<void> write_ghost(const PendingGhost& ghost, image::CheckpointWriter& wri
       const auto got = pread(ghost.content.get(), chunk.data(), chunk.size(), offset);
       if (got < 0) return fail_errno(fmt::format("read deleted file {}", ghost.path));
       if (got == 0)
-        return fail(ErrorKind::kFailed, fmt::format("deleted file {} shrank while it was read", ghost.path));
+        return fail(ErrorKind::kFailed,
+                    fmt::format("deleted file {} shrank while it was read", ghost.path));
       chunk.resize(static_cast<size_t>(got));
       data.set_chunk_offset_bytes(static_cast<uint64_t>(offset));
       TRY(writer.append(image::FileType::kFiles, data));

@@ -25,9 +25,9 @@ Result<void> write_ghost(const PendingGhost& ghost, image::CheckpointWriter& wri
 // May the file be given a name later with linkat(2)? As with O_EXCL of O_TMPFILE (open(2)).
 enum class Linkable : uint8_t { kYes, kNo };
 
-// Makes a file without a name in `directory` from the chunks of ghost `id`: content, size, owner, mode,
-// times. Open read-write. Nothing is left on disk when this process dies: the file never has a
-// name, or (file systems without O_TMPFILE) only until the next system call.
+// Makes a file without a name in `directory` from the chunks of ghost `id`: content, size, owner,
+// mode, times. Open read-write. Nothing is left on disk when this process dies: the file never has
+// a name, or (file systems without O_TMPFILE) only until the next system call.
 Result<UniqueFd> create_ghost_file(const std::string& directory, uint32_t id,
                                    std::span<const pb::GhostData> chunks, Linkable linkable);
 

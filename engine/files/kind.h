@@ -35,23 +35,24 @@ class DescriptorKind {
   virtual bool matches(const OpenDescription& description) const = 0;
 
   // Dump, target frozen: fills the `kind` of the image record; id, flags, position and owner are
-  // filled by the caller. kRefused (message: the reason only, "… can't be checkpointed") becomes one
-  // refusal line; every other error ends the dump.
+  // filled by the caller. kRefused (message: the reason only, "… can't be checkpointed") becomes
+  // one refusal line; every other error ends the dump.
   virtual Result<void> collect(CollectContext& context, const OpenDescription& description,
                                pb::Description& image) const = 0;
 
   // Restore: does this image record belong to this kind?
   virtual bool owns(const pb::Description& image) const = 0;
 
-  // Restore, planning: adds what this description needs of the machine to the report. Changes nothing.
+  // Restore, planning: adds what this description needs of the machine to the report. Changes
+  // nothing.
   virtual void check(CheckContext& context, const pb::Description& image,
                      PlanReport& report) const {
     (void)context, (void)image, (void)report;
   }
 
   // Restore, in the task being restored: makes the open description again and returns a
-  // descriptor of it, at any number. Status flags (F_SETFL), owner and numbers are the caller's; the
-  // position too, unless `positions_itself`.
+  // descriptor of it, at any number. Status flags (F_SETFL), owner and numbers are the caller's;
+  // the position too, unless `positions_itself`.
   virtual Result<UniqueFd> restore(RestoreContext& context, const pb::Description& image) const = 0;
 
   // Restore, second pass: every description exists and is at its final numbers.

@@ -37,7 +37,7 @@ const EpollKind kEpoll;
 // The first kind that matches takes a description: O_PATH says nothing about the type of the file,
 // a memfd is a deleted file too, and a deleted file a regular one.
 constexpr std::array<const DescriptorKind*, 13> kKinds = {
-    &kOPath,      &kMemFd,      &kGhost,   &kRegular, &kDirectory, &kPipe,  &kFifo,
+    &kOPath,      &kMemFd,       &kGhost,   &kRegular, &kDirectory, &kPipe,  &kFifo,
     &kCharDevice, &kJobTerminal, &kEventFd, &kTimerFd, &kSignalFd,  &kEpoll,
 };
 

@@ -13,10 +13,11 @@ namespace cryostat::files {
 
 namespace {
 
-constexpr int kGetOwnerUids = 17;  // F_GETOWNER_UIDS, linux/fcntl.h; needs CONFIG_CHECKPOINT_RESTORE
+constexpr int kGetOwnerUids =
+    17;  // F_GETOWNER_UIDS, linux/fcntl.h; needs CONFIG_CHECKPOINT_RESTORE
 
-// F_SETOWN_EX records the caller's uids, against which a signal's permission is checked later. Takes
-// on the owner's for that moment; the saved uid stays, so that the way back is open. Plain
+// F_SETOWN_EX records the caller's uids, against which a signal's permission is checked later.
+// Takes on the owner's for that moment; the saved uid stays, so that the way back is open. Plain
 // system calls: only this thread, and no libc bookkeeping.
 class BorrowedUids {
  public:
@@ -49,9 +50,11 @@ Result<void> collect_owner(int fd, HostPid task, pb::Description& image) {
   if (owner.pid == 0) return {};
   if (owner.pid != task.value) {
     static constexpr std::array<const char*, 3> kTypes = {"thread", "process", "process group"};
-    return fail(ErrorKind::kRefused,
-                fmt::format("its signals go to {} {}: an owner other than the process itself can't be checkpointed",
-                            kTypes[static_cast<size_t>(owner.type) % kTypes.size()], owner.pid));
+    return fail(
+        ErrorKind::kRefused,
+        fmt::format(
+            "its signals go to {} {}: an owner other than the process itself can't be checkpointed",
+            kTypes[static_cast<size_t>(owner.type) % kTypes.size()], owner.pid));
   }
   image.set_owner_type(static_cast<uint32_t>(owner.type));
   image.set_owner_pid(owner.pid);

@@ -10,8 +10,8 @@ class Description;
 
 namespace cryostat::files {
 
-// Fills the owner fields from a copy of the description. An owner that is not the task itself (or the group
-// it leads) is refused: at restore that number may be anybody.
+// Fills the owner fields from a copy of the description. An owner that is not the task itself (or
+// the group it leads) is refused: at restore that number may be anybody.
 Result<void> collect_owner(int fd, HostPid task, pb::Description& image);
 
 // Sets owner, signal and the uids the owner is checked against. Precondition: as for

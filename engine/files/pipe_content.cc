@@ -17,7 +17,7 @@ namespace {
 
 // The ends of one pipe that the task has.
 struct Ends {
-  const OpenDescription* first = nullptr;   // lowest description of any end
+  const OpenDescription* first = nullptr;  // lowest description of any end
   const OpenDescription* reader = nullptr;
   const OpenDescription* writer = nullptr;
   bool packet_mode = false;
@@ -45,8 +45,9 @@ Result<void> check_ends(const Ends& ends, const OpenDescription& description,
                         const std::string& what) {
   const int fd = description.copy.get();
   if (ends.writer == nullptr && !other_end_closed(fd, POLLHUP))
-    return fail(ErrorKind::kRefused,
-                fmt::format("{} whose write end is outside the target can't be checkpointed", what));
+    return fail(
+        ErrorKind::kRefused,
+        fmt::format("{} whose write end is outside the target can't be checkpointed", what));
   if (ends.reader == nullptr && !other_end_closed(fd, POLLERR))
     return fail(ErrorKind::kRefused,
                 fmt::format("{} whose read end is outside the target can't be checkpointed", what));
@@ -71,7 +72,8 @@ Result<std::vector<std::string>> read_all(int fd, int bytes) {
 Failure too_large(int capacity, ErrorKind kind) {
   return tl::unexpected(
       Error(kind, fmt::format("pipe of {} bytes is more than this user may have", capacity))
-          .with_hint("raise /proc/sys/fs/pipe-max-size or pipe-user-pages-soft, or run with CAP_SYS_RESOURCE"));
+          .with_hint("raise /proc/sys/fs/pipe-max-size or pipe-user-pages-soft, or run with "
+                     "CAP_SYS_RESOURCE"));
 }
 
 }  // namespace
@@ -91,7 +93,8 @@ Result<std::vector<std::string>> peek_pipe(int read_end) {
   const auto copied = tee(read_end, copy_in.get(), static_cast<size_t>(bytes), SPLICE_F_NONBLOCK);
   if (copied < 0) return fail_errno("tee a pipe's content");
   if (copied != bytes)
-    return fail(ErrorKind::kFailed, fmt::format("only {} of {} bytes of a pipe could be copied", copied, bytes));
+    return fail(ErrorKind::kFailed,
+                fmt::format("only {} of {} bytes of a pipe could be copied", copied, bytes));
   return read_all(copy_out.get(), bytes);
 }
 
@@ -129,8 +132,8 @@ Result<void> fill_pipe(int write_end, const pb::Pipe& pipe) {
     const auto wrote = write(write_end, entry.data(), entry.size());
     if (wrote < 0) return fail_errno(fmt::format("write {} bytes into a pipe", entry.size()));
     if (static_cast<size_t>(wrote) != entry.size())
-      return fail(ErrorKind::kImages,
-                  fmt::format("content of a pipe does not fit its {} bytes", pipe.capacity_bytes()));
+      return fail(ErrorKind::kImages, fmt::format("content of a pipe does not fit its {} bytes",
+                                                  pipe.capacity_bytes()));
   }
   return {};
 }

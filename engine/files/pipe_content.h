@@ -18,13 +18,13 @@ class CollectContext;
 struct OpenDescription;
 
 // Fills pipe_id, capacity, packet mode and (in the first description of the pipe) the content.
-// kRefused when an end is held by somebody outside the task: an end that the task does not have must
-// be closed everywhere, which poll(2) tells. `what` is "pipe" or "FIFO /run/x".
+// kRefused when an end is held by somebody outside the task: an end that the task does not have
+// must be closed everywhere, which poll(2) tells. `what` is "pipe" or "FIFO /run/x".
 Result<void> collect_pipe(CollectContext& context, const OpenDescription& description,
                           const std::string& what, pb::Pipe& pipe);
 
-// What is in the pipe behind `read_end` without taking it out (tee(2)): the data, in packet mode one
-// entry for each packet.
+// What is in the pipe behind `read_end` without taking it out (tee(2)): the data, in packet mode
+// one entry for each packet.
 Result<std::vector<std::string>> peek_pipe(int read_end);
 
 // Sets the capacity and writes the content. `write_end` must be new: its status flags are changed.

@@ -84,7 +84,6 @@ Result<void> restore_one(RestoreContext& context, const DescriptorKind& kind,
   return place(std::move(fd), entries);
 }
 
-
 }  // namespace
 
 std::vector<int> descriptor_numbers(const image::FilesImage& image, uint32_t table_id) {

@@ -27,7 +27,8 @@ Result<UniqueFd> reopen(int fd, uint32_t flags) {
 uint32_t open_flags(uint32_t status) {
   // O_ASYNC is set with its owner; __O_TMPFILE stays in the flags of a file created that way, and
   // would create another one.
-  constexpr uint32_t kTmpfileOnly = static_cast<uint32_t>(O_TMPFILE) & ~static_cast<uint32_t>(O_DIRECTORY);
+  constexpr uint32_t kTmpfileOnly =
+      static_cast<uint32_t>(O_TMPFILE) & ~static_cast<uint32_t>(O_DIRECTORY);
   uint32_t flags = status & ~static_cast<uint32_t>(O_ASYNC);
   if ((flags & kTmpfileOnly) != 0) flags &= ~static_cast<uint32_t>(O_TMPFILE);
   return flags | O_NOCTTY;

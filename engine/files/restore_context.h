@@ -61,8 +61,8 @@ class CheckContext {
   std::unordered_set<std::string> named_;
 };
 
-// A new open description of the object behind `fd`: open(2) of its /proc/self/fd entry with `flags` (O_CLOEXEC
-// is added). Works for files without a name.
+// A new open description of the object behind `fd`: open(2) of its /proc/self/fd entry with `flags`
+// (O_CLOEXEC is added). Works for files without a name.
 Result<UniqueFd> reopen(int fd, uint32_t flags);
 
 // The flags of `status` that open(2) takes; the rest is set later with F_SETFL.

@@ -87,8 +87,8 @@ std::string object_name(const OpenDescription& description) {
     return fmt::format("{} object", anonymous);
   }
   if (description.link.starts_with("pidfd:")) return "pidfd";
-  const auto device =
-      fmt::format("{} ({}:{})", description.link, major(description.st.st_rdev), minor(description.st.st_rdev));
+  const auto device = fmt::format("{} ({}:{})", description.link, major(description.st.st_rdev),
+                                  minor(description.st.st_rdev));
   switch (description.st.st_mode & S_IFMT) {
     case S_IFSOCK:
       return socket_name(description);

@@ -11,8 +11,8 @@ namespace cryostat::files {
 // `description.copy` must be valid (a socket is asked for its family).
 std::string unsupported_reason(const OpenDescription& description);
 
-// A regular file or directory that only looks like one (message queue, secret memory, namespace, …):
-// its reason; empty for ordinary ones. `description.fs_type` must be known.
+// A regular file or directory that only looks like one (message queue, secret memory, namespace,
+// …): its reason; empty for ordinary ones. `description.fs_type` must be known.
 std::string disguised_object(const OpenDescription& description);
 
 }  // namespace cryostat::files

@@ -19,7 +19,8 @@ namespace {
 constexpr unsigned kMemoryMajor = 1;  // Documentation/admin-guide/devices.txt
 
 // Minors of the devices that keep nothing between calls.
-constexpr std::array<unsigned, 5> kStatelessMinors = {3, 5, 7, 8, 9};  // null zero full random urandom
+constexpr std::array<unsigned, 5> kStatelessMinors = {3, 5, 7, 8,
+                                                      9};  // null zero full random urandom
 
 bool is_stateless(dev_t device) {
   if (major(device) != kMemoryMajor) return false;
@@ -58,8 +59,9 @@ void CharDeviceKind::check(CheckContext& context, const pb::Description& image,
   if (st.st_rdev == device.rdev()) {
     report.ok(device.path(), "device " + device_number(device.rdev()));
   } else {
-    report.missing(device.path(), fmt::format("was device {}, is {} now", device_number(device.rdev()),
-                                              device_number(st.st_rdev)));
+    report.missing(device.path(),
+                   fmt::format("was device {}, is {} now", device_number(device.rdev()),
+                               device_number(st.st_rdev)));
   }
 }
 

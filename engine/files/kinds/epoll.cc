@@ -31,9 +31,9 @@ Failure watch_failure(const pb::EpollWatch& watch) {
   return fail_errno(fmt::format("add watch on descriptor {}", watch.fd()));
 }
 
-// A spent one-shot watch can't be added as such: the kernel always adds EPOLLERR and EPOLLHUP. It is added
-// for everything and, if the descriptor is ready for anything, fires and is spent. Otherwise it stays
-// armed for EPOLLERR and EPOLLHUP.
+// A spent one-shot watch can't be added as such: the kernel always adds EPOLLERR and EPOLLHUP. It
+// is added for everything and, if the descriptor is ready for anything, fires and is spent.
+// Otherwise it stays armed for EPOLLERR and EPOLLHUP.
 Result<void> add_spent(int epoll, const pb::EpollWatch& watch) {
   auto event = to_event(watch);
   event.events |= EPOLLIN | EPOLLOUT;
@@ -57,13 +57,14 @@ Result<void> EpollKind::collect(CollectContext& context, const OpenDescription& 
   std::map<int, uint32_t> seen;  // watches under the same number so far
   for (const auto& watch : description.info.epoll_watches) {
     const auto* watched = context.description_at(watch.fd);
-    const bool current =
-        watched != nullptr && TRY(context.watches_current_file(description, watch.fd, seen[watch.fd]++));
+    const bool current = watched != nullptr &&
+                         TRY(context.watches_current_file(description, watch.fd, seen[watch.fd]++));
     if (!current) {
-      return fail(ErrorKind::kRefused,
-                  fmt::format("epoll instance with a watch on descriptor {}, which was closed since "
-                              "but is still open elsewhere, can't be checkpointed",
-                              watch.fd));
+      return fail(
+          ErrorKind::kRefused,
+          fmt::format("epoll instance with a watch on descriptor {}, which was closed since "
+                      "but is still open elsewhere, can't be checkpointed",
+                      watch.fd));
     }
     auto& out = *epoll.add_watches();
     out.set_fd(watch.fd);

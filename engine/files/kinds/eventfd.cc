@@ -22,8 +22,9 @@ Result<void> write_counter(int fd, uint64_t value) {
   return {};
 }
 
-// Before 6.5 fdinfo does not tell. Then only a read does: it takes 1 from a semaphore and all from a
-// counter. The counter is brought to 2 at least, read, and put back; none of these calls can wait.
+// Before 6.5 fdinfo does not tell. Then only a read does: it takes 1 from a semaphore and all from
+// a counter. The counter is brought to 2 at least, read, and put back; none of these calls can
+// wait.
 Result<bool> probe_semaphore(int fd, uint64_t count) {
   TRY(write_counter(fd, count < 2 ? 2 - count : 0));
   const auto raised = count < 2 ? 2 : count;
@@ -47,7 +48,8 @@ bool EventFdKind::matches(const OpenDescription& description) const {
 Result<void> EventFdKind::collect(CollectContext&, const OpenDescription& description,
                                   pb::Description& image) const {
   if (!description.info.eventfd_count)
-    return fail(ErrorKind::kRefused, "eventfd whose count this kernel does not tell can't be checkpointed");
+    return fail(ErrorKind::kRefused,
+                "eventfd whose count this kernel does not tell can't be checkpointed");
   const auto count = *description.info.eventfd_count;
   auto& event_fd = *image.mutable_event_fd();
   event_fd.set_count(count);

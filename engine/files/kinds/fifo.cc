@@ -24,8 +24,9 @@ Result<UniqueFd> open_filled(const pb::Pipe& pipe) {
   if (ioctl(fd.get(), FIONREAD, &bytes) != 0)
     return fail_errno(fmt::format("FIONREAD on {}", pipe.fifo_path()));
   if (bytes != 0) {
-    return fail(ErrorKind::kMachine, fmt::format("FIFO {} is in use: it holds {} bytes of another process",
-                                                 pipe.fifo_path(), bytes));
+    return fail(ErrorKind::kMachine,
+                fmt::format("FIFO {} is in use: it holds {} bytes of another process",
+                            pipe.fifo_path(), bytes));
   }
   TRY(fill_pipe(fd.get(), pipe));
   return fd;

@@ -16,9 +16,10 @@ namespace cryostat::files {
 namespace {
 
 constexpr unsigned kMemoryMajor = 1;
-const dev_t kOwnTerminal = makedev(5, 0);     // /dev/tty
+const dev_t kOwnTerminal = makedev(5, 0);        // /dev/tty
 const dev_t kMasterMultiplexer = makedev(5, 2);  // /dev/ptmx
-constexpr unsigned long kGetDevice = 0x80045432;  // TIOCGDEV, in glibc's headers since 2.x only by chance
+constexpr unsigned long kGetDevice =
+    0x80045432;  // TIOCGDEV, in glibc's headers since 2.x only by chance
 
 bool is_terminal(int fd) {
   struct termios2 settings;
@@ -53,17 +54,21 @@ Result<void> JobTerminalKind::collect(CollectContext& context, const OpenDescrip
   if (description.st.st_rdev == kMasterMultiplexer) {
     unsigned number = 0;
     (void)ioctl(fd, TIOCGPTN, &number);
-    return refuse(fmt::format("master side of pseudoterminal /dev/pts/{} can't be checkpointed", number));
+    return refuse(
+        fmt::format("master side of pseudoterminal /dev/pts/{} can't be checkpointed", number));
   }
   struct termios2 settings = {};
   struct winsize size = {};
   if (ioctl(fd, TCGETS2, &settings) != 0)
-    return refuse(fmt::format("terminal {} that was hung up can't be checkpointed", description.link));
+    return refuse(
+        fmt::format("terminal {} that was hung up can't be checkpointed", description.link));
   if (!context.options().shell_job)
-    return refuse(fmt::format("terminal {} is not the target's own; add --shell-job", description.link));
+    return refuse(
+        fmt::format("terminal {} is not the target's own; add --shell-job", description.link));
   const auto device = terminal_device(description);
   if (context.job_terminal_rdev.value_or(device) != device)
-    return refuse(fmt::format("second terminal {}: a shell job can have one only", description.link));
+    return refuse(
+        fmt::format("second terminal {}: a shell job can have one only", description.link));
   context.job_terminal_rdev = device;
   (void)ioctl(fd, TIOCGWINSZ, &size);
   auto& terminal = *image.mutable_job_terminal();

@@ -81,7 +81,8 @@ void RegularKind::check(CheckContext& context, const pb::Description& image,
   const bool writes = (image.flags() & O_ACCMODE) != O_RDONLY;
   if (faccessat(AT_FDCWD, file.path().c_str(), writes ? W_OK : R_OK, AT_EACCESS) != 0) {
     const int error = errno;
-    auto failure = Error::from_errno(error, writes ? "was open for writing" : "was open for reading");
+    auto failure =
+        Error::from_errno(error, writes ? "was open for writing" : "was open for reading");
     if (error == EROFS || error == ETXTBSY) failure = std::move(failure).as(ErrorKind::kMachine);
     if (context.first_time(file.path())) report.missing(file.path(), failure);
     return;

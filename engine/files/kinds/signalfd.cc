@@ -16,7 +16,8 @@ bool SignalFdKind::matches(const OpenDescription& description) const {
 Result<void> SignalFdKind::collect(CollectContext&, const OpenDescription& description,
                                    pb::Description& image) const {
   if (!description.info.signalfd_mask)
-    return fail(ErrorKind::kRefused, "signalfd whose mask this kernel does not tell can't be checkpointed");
+    return fail(ErrorKind::kRefused,
+                "signalfd whose mask this kernel does not tell can't be checkpointed");
   image.mutable_signal_fd()->set_mask(*description.info.signalfd_mask);
   return {};
 }

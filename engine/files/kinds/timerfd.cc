@@ -34,8 +34,8 @@ uint64_t clock_now_ns(int clock_id) {
   return static_cast<uint64_t>(now.tv_sec) * kSecondNs + static_cast<uint64_t>(now.tv_nsec);
 }
 
-// A periodic timer that has expired is stopped until somebody looks: fdinfo shows no time left and too
-// few expirations. timerfd_gettime(2) makes the kernel count on without taking anything away.
+// A periodic timer that has expired is stopped until somebody looks: fdinfo shows no time left and
+// too few expirations. timerfd_gettime(2) makes the kernel count on without taking anything away.
 Result<procfs::TimerFdInfo> settled_info(CollectContext& context, const OpenDescription& timer) {
   const auto name = fmt::format("fdinfo/{}", timer.fd().value);
   for (int attempt = 0;; ++attempt) {
@@ -43,7 +43,8 @@ Result<procfs::TimerFdInfo> settled_info(CollectContext& context, const OpenDesc
     if (timerfd_gettime(timer.copy.get(), &ignored) != 0) return fail_errno("timerfd_gettime");
     const auto info = TRY(procfs::parse_fdinfo(TRY(context.task().proc().read(name))));
     if (!info.timerfd)
-      return fail(ErrorKind::kRefused, "timerfd whose state this kernel does not tell can't be checkpointed");
+      return fail(ErrorKind::kRefused,
+                  "timerfd whose state this kernel does not tell can't be checkpointed");
     // It may expire between the two.
     const bool stopped = info.timerfd->remaining_ns == 0 && info.timerfd->interval_ns != 0;
     if (!stopped || attempt == 10) return *info.timerfd;
@@ -98,9 +99,12 @@ Result<UniqueFd> TimerFdKind::restore(RestoreContext&, const pb::Description& im
   // After arming, which clears them.
   if (ticks != 0 && ioctl(fd.get(), kSetTicks, &ticks) != 0) {
     const int error = errno;
-    auto failure = Error::from_errno(error, fmt::format("set {} unread expirations of a timerfd", ticks));
+    auto failure =
+        Error::from_errno(error, fmt::format("set {} unread expirations of a timerfd", ticks));
     if (error == ENOTTY)
-      failure = std::move(failure).as(ErrorKind::kMachine).with_hint("use a kernel built with CONFIG_CHECKPOINT_RESTORE");
+      failure = std::move(failure)
+                    .as(ErrorKind::kMachine)
+                    .with_hint("use a kernel built with CONFIG_CHECKPOINT_RESTORE");
     return tl::unexpected(std::move(failure));
   }
   return fd;

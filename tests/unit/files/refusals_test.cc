@@ -1,0 +1,167 @@
+// What can't be saved is refused by name.
+#include <fmt/format.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <mqueue.h>
+
+#include "tests/unit/files/roundtrip.h"
+
+namespace cryostat::files {
+namespace {
+
+#define CHECK_MENTIONS(text, part)                \
+  do {                                            \
+    const std::string found = (text);             \
+    INFO(found);                                  \
+    CHECK(found.find(part) != std::string::npos); \
+  } while (false)
+
+TEST_CASE("sockets are refused by family and type") {
+  CHECK_MENTIONS(refusal([] { socket(AF_INET, SOCK_STREAM, 0); }),
+                 "fd 3: IPv4 stream socket can't be checkpointed");
+  CHECK_MENTIONS(refusal([] { socket(AF_UNIX, SOCK_DGRAM, 0); }), "UNIX datagram socket");
+  CHECK_MENTIONS(refusal([] { socket(AF_NETLINK, SOCK_RAW, 0); }), "netlink raw socket");
+}
+
+TEST_CASE("anonymous inodes are refused by name") {
+  CHECK_MENTIONS(refusal([] { inotify_init1(0); }), "fd 3: inotify instance can't be checkpointed");
+  CHECK_MENTIONS(refusal([] { syscall(SYS_pidfd_open, getpid(), 0); }),
+                 "pidfd can't be checkpointed");
+  CHECK_MENTIONS(refusal([] { open("/proc/self/ns/net", O_RDONLY); }), "namespace net:[");
+  const auto io_uring = refusal([] {
+    char params[120] = {};
+    syscall(SYS_io_uring_setup, 4, params);
+  });
+  if (!io_uring.empty()) CHECK_MENTIONS(io_uring, "io_uring instance can't be checkpointed");
+  const auto uffd = refusal([] { syscall(SYS_userfaultfd, 0); });
+  if (!uffd.empty()) CHECK_MENTIONS(uffd, "userfaultfd can't be checkpointed");
+  const auto secret = refusal([] { syscall(SYS_memfd_secret, 0); });
+  if (!secret.empty()) CHECK_MENTIONS(secret, "secret memory");
+}
+
+TEST_CASE("devices, message queues and files about other processes are refused") {
+  CHECK_MENTIONS(refusal([] { open("/proc/1/status", O_RDONLY); }), "about another process");
+  CHECK(refusal([] { open("/proc/self/status", O_RDONLY); }).empty());
+  const auto kmsg = refusal([] { open("/dev/kmsg", O_RDONLY); });
+  if (!kmsg.empty()) CHECK_MENTIONS(kmsg, "character device /dev/kmsg (1:11)");
+  const auto queue = refusal([] {
+    mq_open("/cryostat-test", O_RDWR | O_CREAT, 0600, nullptr);
+    mq_unlink("/cryostat-test");
+  });
+  if (!queue.empty()) CHECK_MENTIONS(queue, "POSIX message queue");
+}
+
+TEST_CASE("terminals need --shell-job, pty masters are always refused") {
+  const auto open_both = [] {
+    posix_openpt(O_RDWR | O_NOCTTY);  // 3
+    unlockpt(3);
+    char name[64];
+    ptsname_r(3, name, sizeof name);
+    open(name, O_RDWR | O_NOCTTY);  // 4
+  };
+  const Subject subject(open_both);
+  auto lines = collect(subject).refusals.lines();
+  REQUIRE(lines.size() == 2);
+  CHECK_MENTIONS(lines[0], "fd 3: master side of pseudoterminal /dev/pts/");
+  CHECK_MENTIONS(lines[1], "add --shell-job");
+  lines = collect(subject, {.shell_job = true}).refusals.lines();
+  CHECK(lines.size() == 1);
+}
+
+TEST_CASE("pipes with an end outside are refused") {
+  int pair[2];
+  REQUIRE(pipe(pair) == 0);
+  const UniqueFd read_end(fcntl(pair[0], F_DUPFD, 200)), write_end(fcntl(pair[1], F_DUPFD, 201));
+  close(pair[0]);
+  close(pair[1]);
+  const auto keep_one = [](int fd) {
+    return [fd] {
+      // The child closed everything; take the end from the parent.
+      const int parent = static_cast<int>(syscall(SYS_pidfd_open, getppid(), 0));
+      const int end = static_cast<int>(syscall(SYS_pidfd_getfd, parent, fd, 0));
+      dup2(end, 3);
+      close(end);
+    };
+  };
+  CHECK_MENTIONS(refusal(keep_one(read_end.get())), "write end is outside the target");
+  CHECK_MENTIONS(refusal(keep_one(write_end.get())), "read end is outside the target");
+}
+
+TEST_CASE("locks, leases and foreign owners are refused") {
+  const TempFolder folder;
+  const auto path = folder / "file";
+  const auto open_file = [&] { return open(path.c_str(), O_RDWR | O_CREAT, 0600); };
+  CHECK_MENTIONS(refusal([&] { flock(open_file(), LOCK_SH); }), "FLOCK lock held");
+  CHECK_MENTIONS(refusal([&] {
+                   struct flock lock = {};
+                   lock.l_type = F_WRLCK;
+                   fcntl(open_file(), F_SETLK, &lock);
+                 }),
+                 "POSIX lock held");
+  CHECK_MENTIONS(refusal([&] {
+                   struct flock lock = {};
+                   lock.l_type = F_RDLCK;
+                   fcntl(open_file(), F_OFD_SETLK, &lock);
+                 }),
+                 "OFDLCK lock held");
+  CHECK_MENTIONS(refusal([&] { fcntl(open_file(), F_SETLEASE, F_WRLCK); }), "LEASE held");
+  CHECK_MENTIONS(refusal([&] { fcntl(open_file(), F_SETOWN, getppid()); }),
+                 fmt::format("its signals go to process {}", getpid()));
+}
+
+TEST_CASE("files that no path leads to are refused") {
+  const TempFolder folder;
+  const auto path = folder / "file", other = folder / "other";
+  CHECK_MENTIONS(refusal([&] {
+                   open(path.c_str(), O_RDWR | O_CREAT, 0600);
+                   (void)!link(path.c_str(), other.c_str());
+                   unlink(path.c_str());
+                 }),
+                 "has another hard link");
+  CHECK_MENTIONS(refusal([&] {
+                   mkdir(path.c_str(), 0700);
+                   open(path.c_str(), O_RDONLY);
+                   rmdir(path.c_str());
+                 }),
+                 "deleted directory");
+  CHECK_MENTIONS(refusal([&] { open((folder / "\xff\xfe").c_str(), O_RDWR | O_CREAT, 0600); }),
+                 "not UTF-8");
+}
+
+TEST_CASE("a deleted file larger than the ghost limit is refused") {
+  const TempFolder folder;
+  const auto path = folder / "large";
+  const auto make = [&] {
+    open(path.c_str(), O_RDWR | O_CREAT, 0600);
+    const std::string block(8192, 'g');
+    (void)!write(3, block.data(), block.size());
+    unlink(path.c_str());
+  };
+  CHECK_MENTIONS(refusal(make, {.ghost_limit_bytes = 4096}),
+                 "more than --ghost-limit (4096 bytes)");
+  CHECK(refusal(make, {.ghost_limit_bytes = 8192}).empty());
+}
+
+TEST_CASE("an epoll watch on a number that is another file now is refused") {
+  const auto text = refusal([] {
+    epoll_create1(0);  // 3
+    eventfd(0, 0);     // 4
+    struct epoll_event event = {};
+    epoll_ctl(3, EPOLL_CTL_ADD, 4, &event);
+    dup2(4, 20);
+    close(4);
+    eventfd(0, 0);  // 4 again, not the one that is watched
+  });
+  CHECK_MENTIONS(text, "fd 3: epoll instance with a watch on descriptor 4");
+}
+
+}  // namespace
+}  // namespace cryostat::files
