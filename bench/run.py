@@ -1,0 +1,374 @@
+#!/usr/bin/env python3
+"""Measures dumps and restores; `./dev bench` runs it.
+
+Three works: a small process, one with many threads, one with much memory. In every round each engine does
+each work once, the engines in turn, so that drift of the machine hits all alike; the table shows medians.
+With the environment variable CRIU set to a command, that command does the same work as a peer.
+
+What is measured, for every engine from the outside only:
+  freeze   the longest gap between two 20 µs ticks that the target saw itself while it was dumped with
+           --leave-running
+  dump     wall time of the dump command (the target ends with it)
+  restore  wall time of the restore command (detached)
+  memory   peak resident memory of the command
+  floor    a process writing as many bytes of its own memory to the same file system with pwrite(2)
+
+Runs in pid and mount namespaces of its own (as root).
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import platform
+import shlex
+import shutil
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+PROJECT = os.path.dirname(HERE)
+MIB = 1 << 20
+WAIT_SECONDS = 120
+
+
+class Failed(Exception):
+    """A command or a target that did not do what it should."""
+
+
+def wait_for(condition, what):
+    """Polls `condition` until it gives something true; returns that."""
+    end = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.002)
+    raise Failed(f"waited {WAIT_SECONDS} s for {what}")
+
+
+class Target:
+    """The program that is dumped (programs/ticker.cc)."""
+
+    TICKS, GAP, REQUEST, ANSWER, HASH = (8 * i for i in range(5))
+
+    def __init__(self, bench, threads, memory_bytes):
+        ready = os.path.join(bench.work, "ready")
+        if os.path.exists(ready):
+            os.unlink(ready)
+        subprocess.Popen(
+            [bench.program("ticker"), ready, str(threads), str(memory_bytes)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True, close_fds=True)
+
+        def line():
+            try:
+                with open(ready, encoding="ascii") as file:
+                    text = file.read()
+            except FileNotFoundError:
+                return None
+            return text if text.endswith("\n") else None
+        pid, address = wait_for(line, "the target to be ready").split()
+        self.pid = int(pid)
+        self.address = int(address, 16)
+
+    def word(self, offset):
+        with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as memory:
+            return struct.unpack("<Q", os.pread(memory.fileno(), 8, self.address + offset))[0]
+
+    def set_word(self, offset, value):
+        with open(f"/proc/{self.pid}/mem", "r+b", buffering=0) as memory:
+            os.pwrite(memory.fileno(), struct.pack("<Q", value), self.address + offset)
+
+    def wait_ticking(self):
+        start = self.word(self.TICKS)
+        wait_for(lambda: self.word(self.TICKS) > start + 50, "the target to run")
+
+    def hash(self):
+        request = self.word(self.REQUEST) + 1
+        self.set_word(self.REQUEST, request)
+        wait_for(lambda: self.word(self.ANSWER) == request, "the target's hash")
+        return self.word(self.HASH)
+
+    def wait_gone(self):
+        def gone():
+            reap()
+            return not os.path.exists(f"/proc/{self.pid}")
+        wait_for(gone, f"pid {self.pid} to be gone")
+
+    def end(self):
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.wait_gone()
+
+
+def reap():
+    """Collects every child that has ended: this is the init of its namespace."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0] != 0:
+            pass
+    except ChildProcessError:
+        pass
+
+
+class Cryostat:
+    name = "cryostat"
+
+    def __init__(self, build):
+        self.bin = os.path.join(build, "bin")
+
+    def dump(self, target, images, leave_running):
+        return ([os.path.join(self.bin, "cr-dump"), "-t", str(target.pid), "-D", images, "--json"]
+                + (["-R"] if leave_running else []))
+
+    def restore(self, images):
+        return [os.path.join(self.bin, "cr-restore"), "-D", images, "-d", "--json"]
+
+    def idle(self):
+        return [os.path.join(self.bin, "cr-dump"), "--version"]
+
+
+class Criu:
+    name = "criu"
+
+    def __init__(self, command):
+        self.command = shlex.split(command)
+
+    def dump(self, target, images, leave_running):
+        return (self.command + ["dump", "-t", str(target.pid), "-D", images]
+                + (["-R"] if leave_running else []))
+
+    def restore(self, images):
+        return self.command + ["restore", "-D", images, "-d"]
+
+    def idle(self):
+        return self.command + ["--version"]
+
+
+class Bench:
+    def __init__(self, options):
+        self.options = options
+        self.build = os.path.realpath(options.build)
+        self.work = os.path.realpath(options.dir or os.path.join(self.build, "bench", "work"))
+        self.images = os.path.join(self.work, "images")
+        self.engines = [Cryostat(self.build)]
+        if os.environ.get("CRIU"):
+            self.engines.append(Criu(os.environ["CRIU"]))
+        self.samples = {}   # (work, engine, measure) -> list of numbers
+        self.stages = {}    # (work, command) -> the engine's own statistics of the last round
+        os.makedirs(self.work, exist_ok=True)
+
+    def program(self, name):
+        return os.path.join(self.build, "bench", name)
+
+    def add(self, work, engine, measure, value):
+        self.samples.setdefault((work, engine, measure), []).append(value)
+
+    def median(self, work, engine, measure):
+        values = self.samples.get((work, engine, measure))
+        return statistics.median(values) if values else None
+
+    def run(self, command):
+        """Runs one command under programs/measure.cc: (wall seconds, peak bytes, its output)."""
+        os.sync()
+        output = os.path.join(self.work, "output")
+        done = subprocess.run([self.program("measure"), output] + command, check=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        status, wall_ns, rss_kib = done.stdout.split()
+        with open(output, encoding="utf-8", errors="replace") as file:
+            text = file.read()
+        if status != "0":
+            raise Failed(f"{shlex.join(command)}: exit status {status}\n{text}")
+        return int(wall_ns) / 1e9, int(rss_kib) * 1024, text
+
+    def clear_images(self):
+        shutil.rmtree(self.images, ignore_errors=True)
+        os.mkdir(self.images, 0o700)
+
+    def image_bytes(self):
+        return sum(entry.stat().st_blocks * 512 for entry in os.scandir(self.images))
+
+    def keep_stages(self, work, engine, command, text):
+        if engine.name == "cryostat":
+            try:
+                self.stages[f"{work} {command}"] = json.loads(text)
+            except ValueError:
+                pass
+
+    def one(self, work, engine, threads, memory_bytes):
+        """One dump with --leave-running, one without, one restore."""
+        target = Target(self, threads, memory_bytes)
+        try:
+            before = target.hash() if memory_bytes else None
+            target.wait_ticking()
+            self.clear_images()
+            target.set_word(Target.GAP, 0)
+            self.run(engine.dump(target, self.images, True))
+            target.wait_ticking()
+            self.add(work, engine.name, "freeze", target.word(Target.GAP) / 1e9)
+
+            self.clear_images()
+            wall, rss, text = self.run(engine.dump(target, self.images, False))
+            self.add(work, engine.name, "dump", wall)
+            self.add(work, engine.name, "dump memory", rss)
+            self.add(work, engine.name, "image", self.image_bytes())
+            self.keep_stages(work, engine, "dump", text)
+            target.wait_gone()
+
+            wall, rss, text = self.run(engine.restore(self.images))
+            self.add(work, engine.name, "restore", wall)
+            self.add(work, engine.name, "restore memory", rss)
+            self.keep_stages(work, engine, "restore", text)
+            target.wait_ticking()
+            if memory_bytes and target.hash() != before:
+                raise Failed(f"{work}: memory differs after {engine.name} restored it")
+        finally:
+            target.end()
+
+    def floor(self, work, memory_bytes):
+        os.sync()
+        file = os.path.join(self.work, "floor")
+        done = subprocess.run([self.program("floor"), file, str(memory_bytes)], check=True,
+                              stdout=subprocess.PIPE, text=True)
+        os.unlink(file)
+        self.add(work, "floor", "dump", int(done.stdout) / 1e9)
+
+    def measure(self):
+        works = {
+            "small": (1, 0),
+            "threads": (self.options.threads, 0),
+            "memory": (1, self.options.memory_mib * MIB),
+        }
+        chosen = [name for name in works if name in self.options.only.split(",")]
+        for engine in self.engines:     # starts what is started only once (caches, unpacking)
+            self.run(engine.idle())
+        for work in chosen:
+            threads, memory_bytes = works[work]
+            rounds = self.options.rounds if not memory_bytes else self.options.memory_rounds
+            for number in range(rounds):
+                say(f"{work}: round {number + 1} of {rounds}")
+                if memory_bytes:
+                    self.floor(work, memory_bytes)
+                for engine in self.engines:
+                    self.add(work, engine.name, "idle", self.run(engine.idle())[0])
+                    self.one(work, engine, threads, memory_bytes)
+        shutil.rmtree(self.work, ignore_errors=True)
+        return chosen
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def seconds(value):
+    if value is None:
+        return "-"
+    return f"{value * 1e3:.2f} ms" if value < 1 else f"{value:.3f} s"
+
+
+def size(value):
+    return "-" if value is None else f"{value / MIB:.1f} MiB"
+
+
+def rows(bench, chosen):
+    """(work, measure, ours, peer, ratio, goal text, met) for each figure."""
+    table = []
+    third = ("<= 0.33 of the peer", lambda ratio: ratio <= 1 / 3)
+    faster = ("< 1.00 of the peer", lambda ratio: ratio < 1)
+    none = ("", lambda ratio: None)
+    goals = {
+        ("small", "freeze"): third, ("small", "dump"): third, ("small", "restore"): third,
+        ("threads", "freeze"): third, ("threads", "restore"): third,
+        ("memory", "restore"): faster,
+    }
+    for work in chosen:
+        for measure in ("freeze", "dump", "restore", "dump memory", "restore memory", "image", "idle"):
+            ours = bench.median(work, "cryostat", measure)
+            peer = bench.median(work, "criu", measure)
+            shown = seconds if measure in ("freeze", "dump", "restore", "idle") else size
+            text, met = goals.get((work, measure), none)
+            ratio = ours / peer if peer else None
+            verdict = met(ratio) if ratio is not None else None
+            if measure.endswith("memory"):
+                text, verdict = "< 64 MiB", ours < 64 * MIB
+            name = "start-up (--version)" if measure == "idle" else measure
+            table.append((work, name, shown(ours), shown(peer),
+                          "-" if ratio is None else f"{ratio:.2f}", text, verdict))
+        floor = bench.median(work, "floor", "dump")
+        if floor:
+            ours, peer = (bench.median(work, engine, "dump") for engine in ("cryostat", "criu"))
+            table.append((work, f"floor {seconds(floor)} / dump", f"{floor / ours:.2f}",
+                          f"{floor / peer:.2f}" if peer else "-", "-", ">= 0.80", floor / ours >= 0.8))
+    return table
+
+
+def print_table(table):
+    head = ("work", "measure", "cryostat", "criu", "ratio", "goal", "")
+    lines = [head] + [row[:6] + ({True: "met", False: "NOT MET", None: ""}[row[6]],) for row in table]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+
+
+def write_json(bench, table, path):
+    result = {
+        "machine": {"kernel": platform.release(), "processors": os.cpu_count(),
+                    "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")},
+        "options": vars(bench.options),
+        "units": "seconds and bytes",
+        "samples": [{"work": work, "engine": engine, "measure": measure, "values": values,
+                     "median": statistics.median(values)}
+                    for (work, engine, measure), values in bench.samples.items()],
+        "goals": [{"work": row[0], "measure": row[1], "ratio": row[4], "goal": row[5], "met": row[6]}
+                  for row in table if row[5]],
+        "cryostat_statistics": bench.stages,
+    }
+    os.makedirs(os.path.dirname(os.path.realpath(path)), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(result, file, indent=1)
+    say(f"figures in {path}")
+
+
+def parse_options(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--rounds", type=int, default=7, help="of the small and threads works")
+    parser.add_argument("--memory-rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1000)
+    parser.add_argument("--memory-mib", type=int, default=2048)
+    parser.add_argument("--only", default="small,threads,memory", help="comma-separated works")
+    parser.add_argument("--dir", help="where images go (default: BUILD/bench/work)")
+    parser.add_argument("--build", default=os.path.join(PROJECT, "build"))
+    parser.add_argument("--json", help="default: BUILD/bench/results.json")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
+def main():
+    options = parse_options(sys.argv[1:])
+    if not options.inside:
+        if os.geteuid() != 0:
+            sys.exit("bench: checkpoints are made as root here: run it as root")
+        subprocess.run(["cmake", "--build", options.build, "--target", "bench_programs"], check=True,
+                       stdout=subprocess.DEVNULL)
+        os.execvp("unshare", ["unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc",
+                              sys.executable, os.path.realpath(__file__), "--inside"] + sys.argv[1:])
+    # If the shell that started us goes, so do we, and with the namespace's init everything in it.
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    bench = Bench(options)
+    try:
+        chosen = bench.measure()
+    except Failed as failure:
+        sys.exit(f"bench: {failure}")
+    table = rows(bench, chosen)
+    print_table(table)
+    write_json(bench, table, options.json or os.path.join(bench.build, "bench", "results.json"))
+
+
+if __name__ == "__main__":
+    main()
