@@ -44,12 +44,12 @@ int64_t monotonic_ns() {
 // One pass over a frozen task.
 class Collector {
  public:
-  Collector(SeizedTask& seized, InfectedTask& infected, const SleepSamples& sleeps,
+  Collector(SeizedTask& seized, InfectedTask& infected, SleepSamples sleeps,
             Refusals& refusals)
       : seized_(seized),
         infected_(infected),
         handle_(seized.task()),
-        sleeps_(sleeps),
+        sleeps_(std::move(sleeps)),
         refusals_(refusals) {}
 
   Result<CollectedTask> run(const CollectOptions& options);
@@ -67,7 +67,7 @@ class Collector {
   SeizedTask& seized_;
   InfectedTask& infected_;
   const TaskHandle& handle_;
-  const SleepSamples& sleeps_;
+  SleepSamples sleeps_;
   Refusals& refusals_;
   CollectedTask out_;
   std::vector<siginfo_t> shared_queue_;
@@ -190,6 +190,7 @@ Result<void> Collector::collect_shared_queue() {
 }
 
 Result<CollectedTask> Collector::run(const CollectOptions& options) {
+  sleeps_.settle(monotonic_ns());
   TRY(collect_process(options));
   TRY(collect_timers());
   save_interval_timers(out_.report, out_.task);

@@ -41,10 +41,12 @@ std::optional<int64_t> read_timespec(uint64_t address, const ReadRemote& read) {
 }
 
 // What is left of `timeout_ns`, counted from when the thread went to sleep. After a restart that moment
-// is no longer known: it went to sleep anew.
+// is no longer known, since it went to sleep anew; the end may be.
 std::optional<int64_t> left_since_sample(const Interrupted& call, int64_t timeout_ns) {
-  if (call.restarted || call.sample == nullptr || call.sample->began_monotonic_ns == 0)
-    return std::nullopt;
+  if (call.sample == nullptr) return std::nullopt;
+  if (call.sample->ends_monotonic_ns != 0)
+    return std::max<int64_t>(0, call.sample->ends_monotonic_ns - call.now_ns);
+  if (call.restarted || call.sample->began_monotonic_ns == 0) return std::nullopt;
   const int64_t left = timeout_ns - (call.now_ns - call.sample->began_monotonic_ns);
   return std::clamp<int64_t>(left, 0, timeout_ns);
 }

@@ -60,6 +60,7 @@ Result<void> sample_thread(const ProcDir& proc, Tid tid, Result<int64_t>& offset
   const std::string prefix = "task/" + std::to_string(tid.value) + "/";
   SleepSample sample = TRY(parse_sleeping_call(TRY(proc.read(prefix + "syscall"))));
   if (sample.number == SYS_restart_syscall) {
+    sample.original_number = 0;
     if (const auto wchan = proc.read(prefix + "wchan"))
       sample.original_number = call_behind(*wchan, sample.args);
     samples.add(tid, sample);
@@ -79,6 +80,27 @@ Result<void> sample_thread(const ProcDir& proc, Tid tid, Result<int64_t>& offset
 const SleepSample* SleepSamples::find(Tid tid) const {
   const auto found = samples_.find(tid.value);
   return found == samples_.end() ? nullptr : &found->second;
+}
+
+void SleepSamples::note_timers() {
+  for (const auto& [tid, sample] : samples_) {
+    if (sample.number != SYS_restart_syscall ||
+        !is_timed_call(sample.original_number, sample.args))
+      continue;
+    if (unsettled_ != 0) {
+      unsettled_ = 0;
+      return;
+    }
+    unsettled_ = tid;
+  }
+  if (unsettled_ != 0) timers_before_ = read_timer_list();
+}
+
+void SleepSamples::settle(int64_t now_ns) {
+  if (unsettled_ == 0) return;
+  const auto end = end_of_vanished(timers_before_, read_timer_list(), now_ns);
+  if (end) samples_[unsettled_].ends_monotonic_ns = *end;
+  unsettled_ = 0;
 }
 
 Result<SleepSample> parse_sleeping_call(std::string_view text) {
@@ -134,6 +156,7 @@ SleepSamples sample_sleeps(const TaskHandle& task) {
   for (const int tid : *tids)
     // A thread that is gone or can't be looked at has no sample; its call returns EINTR at worst.
     (void)sample_thread(task.proc(), Tid(tid), offset, samples);
+  samples.note_timers();
   return samples;
 }
 

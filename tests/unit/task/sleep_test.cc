@@ -140,6 +140,25 @@ TEST_CASE("/proc/<tid>/syscall is parsed") {
   CHECK_FALSE(parse_sleeping_call("7 0x1"));
 }
 
+TEST_CASE("the one timer that vanished is found") {
+  const std::string text =
+      "cpu: 0\n clock 0:\n  .index:      0\nactive timers:\n"
+      " #0: <00a>, tick_nohz_handler, S:01\n # expires at 5000-5000 nsecs [in 1 to 1 nsecs]\n"
+      " #1: <00b>, hrtimer_wakeup, S:01\n # expires at 7000-8000 nsecs [in 1 to 1 nsecs]\n"
+      " #2: <00c>, hrtimer_wakeup, S:01\n # expires at 9000-9000 nsecs [in 1 to 1 nsecs]\n"
+      " clock 1:\nactive timers:\n"
+      " #0: <00d>, hrtimer_wakeup, S:01\n # expires at 9500-9500 nsecs [in 1 to 1 nsecs]\n";
+  const auto before = parse_timer_list(text);
+  REQUIRE(before.size() == 2);
+  CHECK(before[0] == SleepTimer{"<00b>", 7000});
+  const std::vector<SleepTimer> after = {before[1]};
+  CHECK(end_of_vanished(before, after, 6000) == 7000);
+  CHECK_FALSE(end_of_vanished(before, after, 7500));  // it may have ended
+  CHECK_FALSE(end_of_vanished(before, {}, 6000));     // two are gone
+  CHECK_FALSE(end_of_vanished(before, before, 6000));
+  CHECK(parse_timer_list("clock 0:\n #1: <").empty());
+}
+
 TEST_CASE("the moment a child went to sleep is found") {
   const pid_t child = fork();
   if (child == 0) {
