@@ -190,7 +190,7 @@ Result<void> Dump::commit() {
   const Span span("commit");
   task_->task.set_descriptor_table_id(files_->table_id());
   TRY(task::write_task(*task_, *writer_));
-  TRY(memory::write_address_space(*space_, *writer_));
+  TRY(memory::write_address_space(*space_, mapped_files_, *writer_));
   TRY(memory::write_memory_objects(mapped_files_, shared_memory_, *writer_));
   TRY(writer_->append(image::FileType::kStats, outcome().stats));
   return writer_->commit(make_manifest(*task_, options_));

@@ -84,9 +84,8 @@ pb::Vma to_vma(const SmapsEntry& entry) {
 
 class Collector {
  public:
-  Collector(const TaskHandle& task, const CollectOptions& options, const MappedFileTable& mapped_files,
-            BackingFinder& finder, Refusals& refusals)
-      : task_(task), options_(options), mapped_files_(mapped_files), finder_(finder), refusals_(refusals) {
+  Collector(const TaskHandle& task, const CollectOptions& options, BackingFinder& finder, Refusals& refusals)
+      : task_(task), options_(options), finder_(finder), refusals_(refusals) {
     state_.space.set_id(options.id);
   }
 
@@ -167,8 +166,7 @@ class Collector {
   Result<void> add_exe() {
     const VmaBacking exe = TRY(finder_.find_exe());
     if (!exe.refusal.empty()) refusals_.add(task_.pid(), "exe", exe.refusal);
-    if (exe.file_id != 0)
-      *state_.space.mutable_exe() = mapped_files_.files()[exe.file_id - 1].fingerprint();
+    state_.exe_file_id = exe.file_id;
     state_.space.set_exe_shared_memory_id(exe.shared_memory_id);
     return {};
   }
@@ -187,7 +185,6 @@ class Collector {
 
   const TaskHandle& task_;
   const CollectOptions& options_;
-  const MappedFileTable& mapped_files_;
   BackingFinder& finder_;
   Refusals& refusals_;
   AddressSpaceState state_;
@@ -199,18 +196,23 @@ Result<AddressSpaceState> collect_address_space(const TaskHandle& task, const Co
                                                 SharedMemoryTable& shared_memory,
                                                 MappedFileTable& mapped_files, Refusals& refusals) {
   BackingFinder finder(task, shared_memory, mapped_files, options.ghost_limit_bytes);
-  Collector collector(task, options, mapped_files, finder, refusals);
+  Collector collector(task, options, finder, refusals);
   return TRY_IN(collector.run(), fmt::format("collect the memory of pid {}", task.pid().value));
 }
 
-Result<void> write_address_space(const AddressSpaceState& state, image::CheckpointWriter& writer) {
-  TRY(writer.append(image::FileType::kMemory, state.space));
+Result<void> write_address_space(const AddressSpaceState& state, MappedFileTable& mapped_files,
+                                 image::CheckpointWriter& writer) {
+  TRY(mapped_files.fingerprint());
+  pb::AddressSpace space = state.space;
+  if (state.exe_file_id != 0) *space.mutable_exe() = mapped_files.files()[state.exe_file_id - 1].fingerprint();
+  TRY(writer.append(image::FileType::kMemory, space));
   for (const pb::Vma& vma : state.vmas) TRY(writer.append(image::FileType::kMemory, vma));
   return {};
 }
 
-Result<void> write_memory_objects(const MappedFileTable& mapped_files, const SharedMemoryTable& shared_memory,
+Result<void> write_memory_objects(MappedFileTable& mapped_files, const SharedMemoryTable& shared_memory,
                                   image::CheckpointWriter& writer) {
+  TRY(mapped_files.fingerprint());
   for (const pb::MappedFile& file : mapped_files.files()) TRY(writer.append(image::FileType::kMemory, file));
   for (const SharedMemoryObject& object : shared_memory.objects()) {
     pb::SharedMemory record;

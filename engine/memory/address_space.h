@@ -30,12 +30,13 @@ struct CollectOptions {
 };
 
 struct AddressSpaceState {
-  // vma_count, layout, exe, vDSO and lock_future are set. dumpable, thp_disabled, memory_merge and mdwe
+  // exe is filled in by write_address_space(). vma_count, layout, vDSO and lock_future are set. dumpable, thp_disabled, memory_merge and mdwe
   // are the parasite's to tell: the caller sets them.
   pb::AddressSpace space;
   std::vector<pb::Vma> vmas;  // ascending
   // For each of `vmas`: private pages present or swapped out, in bytes (an estimate: smaps).
   std::vector<uint64_t> private_bytes;
+  uint32_t exe_file_id = 0;  // in the MappedFileTable; 0: deleted (AddressSpace.exe_shared_memory_id)
 };
 
 // Precondition: all threads stopped. What can't be saved goes to `refusals`, one line per VMA. Reads only:
@@ -45,11 +46,13 @@ Result<AddressSpaceState> collect_address_space(const TaskHandle& task, const Co
                                                 SharedMemoryTable& shared_memory,
                                                 MappedFileTable& mapped_files, Refusals& refusals);
 
-// Appends AddressSpace and Vma records; once per address space.
-Result<void> write_address_space(const AddressSpaceState& state, image::CheckpointWriter& writer);
+// Appends AddressSpace and Vma records; once per address space. Looks at the content of the mapped
+// files: the target may run again.
+Result<void> write_address_space(const AddressSpaceState& state, MappedFileTable& mapped_files,
+                                 image::CheckpointWriter& writer);
 // Appends MappedFile and SharedMemory records; once, after all address spaces and descriptors
 // are collected.
-Result<void> write_memory_objects(const MappedFileTable& mapped_files,
+Result<void> write_memory_objects(MappedFileTable& mapped_files,
                                   const SharedMemoryTable& shared_memory,
                                   image::CheckpointWriter& writer);
 

@@ -38,25 +38,43 @@ class AddressSpaceDump {
     uint64_t expected = 0;
     for (const uint64_t bytes : state_.private_bytes) expected += bytes;
     progress_.add_total(expected);
-    for (size_t i = 0; i < state_.vmas.size(); ++i) {
-      const auto backing = state_.vmas[i].backing();
-      if (backing == pb::Vma::VDSO || backing == pb::Vma::VVAR) continue;
-      TRY(add_vma(state_.vmas[i], state_.private_bytes[i]));
-    }
+    TRY(scanner_.uses_pagemap_scan() ? scan_all() : scan_each());
     TRY(move_batch());
     TRY(pagemap_.flush());
     return counts_;
   }
 
  private:
-  Result<void> add_vma(pb::Vma& vma, uint64_t private_bytes) {
-    // Without PAGEMAP_SCAN a huge reservation would take long to look through in vain.
-    if (private_bytes == 0 && !scanner_.uses_pagemap_scan()) return {};
+  // One scan of the whole address space: the kernel skips what is not mapped faster than we could.
+  Result<void> scan_all() {
+    if (state_.vmas.empty()) return {};
+    size_t vma = 0;
+    return scanner_.scan({state_.vmas.front().start(), state_.vmas.back().end()}, PageSelection::kPrivate,
+                         [&](const PageRange& range) -> Result<void> {
+                           while (vma < state_.vmas.size() && state_.vmas[vma].end() <= range.start) ++vma;
+                           for (size_t i = vma; i < state_.vmas.size() && state_.vmas[i].start() < range.end; ++i)
+                             TRY(add_part(state_.vmas[i], range));
+                           return {};
+                         });
+  }
+
+  // /proc/pid/pagemap has an entry for every page, mapped or not: areas without pages are left out.
+  Result<void> scan_each() {
+    for (size_t i = 0; i < state_.vmas.size(); ++i) {
+      pb::Vma& vma = state_.vmas[i];
+      if (state_.private_bytes[i] == 0) continue;
+      TRY(scanner_.scan({vma.start(), vma.end()}, PageSelection::kPrivate,
+                        [&](const PageRange& range) { return add_part(vma, range); }));
+    }
+    return {};
+  }
+
+  // The part of `range` that lies in `vma` and has to be saved with it.
+  Result<void> add_part(pb::Vma& vma, const PageRange& range) {
+    if (vma.backing() == pb::Vma::VDSO || vma.backing() == pb::Vma::VVAR) return {};
+    if (!range.guard && (vma.shared() || vma.droppable())) return {};
     TRY(use_transfer_for(vma));
-    const bool guards_only = vma.shared() || vma.droppable();
-    return scanner_.scan({vma.start(), vma.end()},
-                         guards_only ? PageSelection::kGuardOnly : PageSelection::kPrivate,
-                         [&](const PageRange& range) { return add_range(vma, range); });
+    return add_range(vma, {std::max(range.start, vma.start()), std::min(range.end, vma.end()), range.guard});
   }
 
   // What the target may not read, the parasite can't, and process_vm_readv does not.

@@ -79,23 +79,32 @@ std::string hex(std::string_view bytes) {
 
 }  // namespace
 
-Result<pb::FileFingerprint> fingerprint_file(int fd, std::string path, ContentCheck check) {
-  struct stat status = {};
-  if (fstat(fd, &status) != 0) return fail_errno(fmt::format("stat {}", path));
+pb::FileFingerprint make_fingerprint(const struct stat& status, std::string path) {
   pb::FileFingerprint print;
-  if (check == ContentCheck::kBuildIdOrHash && S_ISREG(status.st_mode)) {
-    std::string id = read_build_id(fd);
-    if (id.empty())
-      print.set_content_xxh3_128(TRY(hash_content(fd, path)));
-    else
-      print.set_build_id(std::move(id));
-  }
   print.set_path(std::move(path));
   print.set_device(status.st_dev);
   print.set_inode(status.st_ino);
   print.set_size_bytes(static_cast<uint64_t>(status.st_size));
   print.set_mode(status.st_mode);
   print.set_mtime_ns(status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec);
+  return print;
+}
+
+Result<void> fingerprint_content(int fd, pb::FileFingerprint& print) {
+  if (!S_ISREG(print.mode())) return {};
+  std::string id = read_build_id(fd);
+  if (id.empty())
+    print.set_content_xxh3_128(TRY(hash_content(fd, print.path())));
+  else
+    print.set_build_id(std::move(id));
+  return {};
+}
+
+Result<pb::FileFingerprint> fingerprint_file(int fd, std::string path, ContentCheck check) {
+  struct stat status = {};
+  if (fstat(fd, &status) != 0) return fail_errno(fmt::format("stat {}", path));
+  pb::FileFingerprint print = make_fingerprint(status, std::move(path));
+  if (check == ContentCheck::kBuildIdOrHash) TRY(fingerprint_content(fd, print));
   return print;
 }
 

@@ -1,6 +1,8 @@
 // What a mapped or open file must still look like at restore.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <string>
 
@@ -18,7 +20,12 @@ enum class ContentCheck : uint8_t {
   kBuildIdOrHash,  // ELF NT_GNU_BUILD_ID, or XXH3-128 of the whole content when it has none
 };
 
-// The fingerprint of the file open as `fd` (readable when the content is looked at; its position is not
+// What stat(2) tells: all but the content.
+pb::FileFingerprint make_fingerprint(const struct stat& status, std::string path);
+// Adds the build-id, or the hash of the whole content, of the file open for reading as `fd`.
+Result<void> fingerprint_content(int fd, pb::FileFingerprint& print);
+
+// Both. The fingerprint of the file open as `fd` (readable when the content is looked at; its position is not
 // moved). `path` is recorded as given.
 Result<pb::FileFingerprint> fingerprint_file(int fd, std::string path, ContentCheck check);
 

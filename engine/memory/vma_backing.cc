@@ -29,6 +29,13 @@ VmaBacking refused(std::string reason) {
   return backing;
 }
 
+VmaBacking file_backing(uint32_t id) {
+  VmaBacking backing;
+  backing.backing = pb::Vma::FILE;
+  backing.file_id = id;
+  return backing;
+}
+
 VmaBacking object_backing(uint32_t id) {
   VmaBacking backing;
   backing.backing = pb::Vma::SHARED_MEMORY;
@@ -89,18 +96,26 @@ Failure map_files_failure(int errno_value, const std::string& what) {
 }  // namespace
 
 Result<VmaBacking> BackingFinder::find(const procfs::SmapsEntry& entry) {
+  if (const auto reason = refused_by_name(entry.name); !reason.empty()) return refused(std::string(reason));
+  MappedFileTable::Use use;
+  use.executable = entry.executable;
+  use.writable = entry.shared && entry.flags.has(procfs::VmFlags::kMayWrite);
+  const uint64_t device = makedev(entry.dev_major, entry.dev_minor);
+  const auto key = std::tuple(device, entry.inode, entry.name);
+  if (const auto known = known_files_.find(key); known != known_files_.end()) {
+    mapped_files_.use(known->second, use);
+    return file_backing(known->second);
+  }
   Subject subject;
   subject.link = fmt::format("map_files/{:x}-{:x}", entry.start, entry.end);
   subject.path = entry.name;
   subject.deleted = entry.deleted;
-  subject.maps_device = makedev(entry.dev_major, entry.dev_minor);
-  if (const auto reason = refused_by_name(subject.path); !reason.empty()) return refused(std::string(reason));
+  subject.maps_device = device;
   if (fstatat(task_.proc().fd(), subject.link.c_str(), &subject.status, 0) != 0)
     return map_files_failure(errno, fmt::format("stat {}/{}", task_.proc().path(), subject.link));
-  MappedFileTable::Use use;
-  use.executable = entry.executable;
-  use.writable = entry.shared && entry.flags.has(procfs::VmFlags::kMayWrite);
-  return find_subject(subject, use, entry.shared);
+  const VmaBacking backing = TRY(find_subject(subject, use, entry.shared));
+  if (backing.file_id != 0) known_files_[key] = backing.file_id;
+  return backing;
 }
 
 Result<VmaBacking> BackingFinder::find_exe() {
@@ -126,10 +141,7 @@ Result<VmaBacking> BackingFinder::find_subject(Subject& subject, MappedFileTable
 
   const Opened* file = TRY(open_by_path(subject));
   if (!file->refusal.empty()) return refused(file->refusal);
-  VmaBacking backing;
-  backing.backing = pb::Vma::FILE;
-  backing.file_id = TRY(mapped_files_.intern(file->fd.get(), subject.status, file->path, use));
-  return backing;
+  return file_backing(TRY(mapped_files_.intern(file->fd.get(), subject.status, file->path, use)));
 }
 
 // Opens what the path leads to and makes sure that it is the file that is mapped.

@@ -71,6 +71,8 @@ class BackingFinder {
   MappedFileTable& mapped_files_;
   uint64_t ghost_limit_bytes_;
   std::map<std::tuple<dev_t, ino_t, std::string>, Opened> opened_;
+  // Files found by path, by what maps shows of them: device, inode, name.
+  std::map<std::tuple<uint64_t, uint64_t, std::string>, uint32_t> known_files_;
 };
 
 }  // namespace cryostat::memory

@@ -92,7 +92,11 @@ TEST_CASE("every mapping of a process is described") {
   CHECK(space.vma_count() == found.state.vmas.size());
   char exe[4096] = {};
   REQUIRE(readlink("/proc/self/exe", exe, sizeof(exe) - 1) > 0);
-  CHECK(space.exe().path() == exe);
+  REQUIRE(found.state.exe_file_id != 0);
+  REQUIRE(found.files.fingerprint().has_value());
+  const pb::FileFingerprint& print = found.files.files()[found.state.exe_file_id - 1].fingerprint();
+  CHECK(print.path() == exe);
+  CHECK(print.build_id().size() + print.content_xxh3_128().size() > 0);
   munmap(plain, 4 * kPageSize);
   munmap(shared, 4 * kPageSize);
   munmap(named, 4 * kPageSize);
