@@ -73,7 +73,7 @@ class Collector {
   std::vector<siginfo_t> shared_queue_;
   int64_t timers_read_ns_ = 0;  // CLOCK_MONOTONIC just before the timers were read
   uint64_t leader_pending_ = 0;
-  bool stop_pending_ = false;   // a SIGSTOP is in a queue
+  uint64_t left_out_ = 0;       // save_queue(): SIGSTOP, SIGTRAP
 };
 
 Result<void> Collector::collect_process(const CollectOptions& options) {
@@ -156,7 +156,7 @@ Result<void> Collector::collect_thread(const SavedThread& saved,
   save_credentials(report, TRY(groups_of(saved.tid, report)), *image.mutable_credentials());
   TRY(collect_seccomp(saved.tid, report.seccomp_mode, *image.mutable_seccomp()));
   const auto queue = TRY(ptrace::peek_signals(saved.tid, ptrace::SignalQueue::kPrivate));
-  stop_pending_ |= save_queue(queue, *image.mutable_pending());
+  left_out_ |= save_queue(queue, *image.mutable_pending());
   // What is pending for the whole task shows in every thread: the leader's record takes it.
   const bool is_leader = saved.tid == seized_.leader().tid;
   if (is_leader) leader_pending_ = report.pending;
@@ -183,7 +183,7 @@ Result<void> Collector::collect_threads() {
 // After the timers: see settle_ended_timers().
 Result<void> Collector::collect_shared_queue() {
   shared_queue_ = TRY(ptrace::peek_signals(seized_.leader().tid, ptrace::SignalQueue::kShared));
-  stop_pending_ |= save_queue(shared_queue_, *out_.task.mutable_pending());
+  left_out_ |= save_queue(shared_queue_, *out_.task.mutable_pending());
   settle_ended_timers(shared_queue_, static_cast<uint64_t>(monotonic_ns() - timers_read_ns_),
                       out_.task);
   return {};
@@ -198,10 +198,12 @@ Result<CollectedTask> Collector::run(const CollectOptions& options) {
   TRY(collect_shared_queue());
   TRY(collect_threads());
   // A SIGSTOP that is still queued stops the task as soon as it runs.
-  if (stop_pending_ && !out_.task.stopped()) {
+  if ((left_out_ & ptrace::signal_bit(SIGSTOP)) != 0 && !out_.task.stopped()) {
     out_.task.set_stopped(true);
     out_.task.set_stop_signal(SIGSTOP);
   }
+  if ((left_out_ & ptrace::signal_bit(SIGTRAP)) != 0)
+    refusals_.add(handle_.pid(), "", "has a pending SIGTRAP, it can't be checkpointed");
   const pb::Thread& leader = out_.threads.front();
   out_.task.set_personality(leader.personality());
   out_.task.set_child_subreaper(out_.report.child_subreaper == 1);

@@ -14,13 +14,16 @@ constexpr int kSsDisable = 2;
 // Offset of si_sys_private, which is the kernel's own between a timer and its queued signal.
 constexpr size_t kTimerPrivateOffset = 32;
 
+constexpr uint64_t bit(int number) { return 1ull << (number - 1); }
+constexpr uint64_t kNotQueued = bit(SIGKILL) | bit(SIGSTOP) | bit(SIGTRAP);
+
 // libc's siginfo_t is the kernel's.
 static_assert(sizeof(siginfo_t) == sizeof(wire::PendingSignalState));
 
 uint64_t numbers_in(std::span<const siginfo_t> queue) {
   uint64_t set = 0;
   for (const siginfo_t& info : queue)
-    if (info.si_signo >= 1 && info.si_signo <= 64) set |= 1ull << (info.si_signo - 1);
+    if (info.si_signo >= 1 && info.si_signo <= 64) set |= bit(info.si_signo);
   return set;
 }
 
@@ -43,24 +46,26 @@ void save_actions(const wire::TaskStateReport& report, pb::Task& image) {
   }
 }
 
-bool save_queue(std::span<const siginfo_t> queue, PendingSignals& image) {
-  bool stop_pending = false;
+uint64_t save_queue(std::span<const siginfo_t> queue, PendingSignals& image) {
+  uint64_t left_out = 0;
   for (siginfo_t info : queue) {
-    if (info.si_signo == SIGSTOP) stop_pending = true;
-    if (info.si_signo == SIGSTOP || info.si_signo == SIGKILL) continue;
+    if (info.si_signo >= 1 && info.si_signo <= 64 && (kNotQueued & bit(info.si_signo)) != 0) {
+      left_out |= bit(info.si_signo) & ~bit(SIGKILL);
+      continue;
+    }
     if (info.si_code == SI_TIMER)
       std::memset(reinterpret_cast<char*>(&info) + kTimerPrivateOffset, 0, sizeof(int));
     add(info, image);
   }
-  return stop_pending;
+  return left_out;
 }
 
 void save_unqueued(uint64_t pending, std::span<const siginfo_t> queued_shared,
                    std::span<const siginfo_t> queued_private, PendingSignals& image) {
   uint64_t bare = pending & ~numbers_in(queued_shared) & ~numbers_in(queued_private);
-  bare &= ~(1ull << (SIGKILL - 1)) & ~(1ull << (SIGSTOP - 1));
+  bare &= ~kNotQueued;
   for (int number = 1; number <= 64; ++number) {
-    if ((bare >> (number - 1) & 1) == 0) continue;
+    if ((bare & bit(number)) == 0) continue;
     siginfo_t info{};
     info.si_signo = number;  // SI_USER from pid 0: what sigwait would see
     add(info, image);
