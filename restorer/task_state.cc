@@ -11,7 +11,6 @@ using wire::StateCall;
 using wire::TaskState;
 using namespace wire::calls;
 
-constexpr uint64_t kSigtrap = 5;
 constexpr uint64_t kSigkill = 9;
 constexpr uint64_t kSigstop = 19;
 constexpr uint64_t kSigtrap = 5;
@@ -21,10 +20,6 @@ constexpr uint64_t kSeccompFlagTsync = 1;
 void set_actions(const TaskState& state, StateStep& step) {
   for (uint64_t signal = 1; signal <= wire::kSignalCount; ++signal) {
     if (signal == kSigkill || signal == kSigstop) continue;
-    // The int3 that hands over to the engine would reset an ignored SIGTRAP to the default action:
-    // the engine sets that one from outside, at the end.
-    constexpr uint64_t kIgnore = 1;
-    if (signal == kSigtrap && state.actions[signal - 1].handler == kIgnore) continue;
     // The threads still stop with int3, and a trap that is ignored makes the kernel reset its action:
     // engine/restore/finish sets this one.
     if (signal == kSigtrap && state.actions[signal - 1].handler == kIgnore) continue;
