@@ -1,6 +1,8 @@
 // cr-dump: saves a running process to a folder.
 #include <unistd.h>
 
+#include <string>
+
 #include "engine/base/progress.h"
 #include "engine/cli/options.h"
 #include "engine/cli/output_file.h"
@@ -31,12 +33,25 @@ int dump_and_tell(const cli::DumpOptions& options, const UniqueFd& trace, const 
   return traced ? 0 : cli::tell_failure(kTool, traced.error(), false);
 }
 
-// Everything that may fail without the target having been touched.
-Result<void> prepare(const cli::DumpOptions& options, UniqueFd* log, UniqueFd* trace) {
-  if (!options.dump.dry_run) TRY(cli::make_dir(options.dump.images_dir));
-  *log = TRY(cli::open_log(options.shared, options.dump.work_dir));
-  *trace = TRY(cli::open_trace(options.shared));
-  return {};
+// What the front sets up before the target is touched.
+struct Prepared {
+  UniqueFd log;
+  UniqueFd trace;
+};
+
+Result<Prepared> prepare(const cli::DumpOptions& options) {
+  Prepared prepared;
+  prepared.log = TRY(cli::open_log(options.shared, options.dump.work_dir));
+  prepared.trace = TRY(cli::open_trace(options.shared));
+  return prepared;
+}
+
+int prepare_and_dump(const cli::DumpOptions& options) {
+  const auto prepared = prepare(options);
+  if (!prepared) return cli::tell_failure(kTool, prepared.error(), options.shared.json);
+  return cli::run_in_worker(kTool, [&](const StopRequest& stop) {
+    return cli::guarded(kTool, [&] { return dump_and_tell(options, prepared->trace, stop); });
+  });
 }
 
 int run(std::span<const char* const> arguments) {
@@ -50,13 +65,14 @@ int run(std::span<const char* const> arguments) {
     cli::print(cli::version_text(kTool));
     return 0;
   }
-  UniqueFd log;
-  UniqueFd trace;
-  if (const auto ready = prepare(*options, &log, &trace); !ready)
-    return cli::tell_failure(kTool, ready.error(), options->shared.json);
-  return cli::run_in_worker(kTool, [&](const StopRequest& stop) {
-    return cli::guarded(kTool, [&] { return dump_and_tell(*options, trace, stop); });
-  });
+  if (options->dump.dry_run) return prepare_and_dump(*options);
+  const std::string& folder = options->dump.images_dir;
+  const auto created = cli::make_dir(folder);
+  if (!created) return cli::tell_failure(kTool, created.error(), options->shared.json);
+  const int code = prepare_and_dump(*options);
+  // A folder made for nothing goes again, unless something (a log) was put into it.
+  if (code != 0 && *created) ::rmdir(folder.c_str());
+  return code;
 }
 
 }  // namespace

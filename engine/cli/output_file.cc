@@ -15,8 +15,9 @@ std::string path_in(const std::string& dir, const std::string& name) {
   return name.starts_with('/') ? name : dir + "/" + name;
 }
 
-Result<void> make_dir(const std::string& dir) {
-  if (::mkdir(dir.c_str(), 0700) == 0 || errno == EEXIST) return {};
+Result<bool> make_dir(const std::string& dir) {
+  if (::mkdir(dir.c_str(), 0700) == 0) return true;
+  if (errno == EEXIST) return false;
   return fail_errno("create the folder " + dir);
 }
 

@@ -13,8 +13,8 @@ namespace cryostat::cli {
 // `name` inside `dir` unless it is absolute.
 std::string path_in(const std::string& dir, const std::string& name);
 
-// Creates `dir` with mode 0700 when it is missing (not its parents).
-Result<void> make_dir(const std::string& dir);
+// Creates `dir` with mode 0700 when it is missing (not its parents). Tells whether it was.
+Result<bool> make_dir(const std::string& dir);
 
 // Creates or truncates `path` with mode 0600, close-on-exec. `what` is named in the error ("log
 // file").
