@@ -12,7 +12,6 @@
 
 #include "engine/restore/traced_thread.h"
 
-
 namespace cryostat::restore {
 namespace {
 
@@ -64,7 +63,8 @@ CreatedTask::CreatedTask(CreatedTask&& other) noexcept
     : pid_(other.pid_),
       pidfd_(std::move(other.pidfd_)),
       channel_(std::move(other.channel_)),
-      owned_(std::exchange(other.owned_, false)) {}
+      owned_(std::exchange(other.owned_, false)),
+      own_child_(other.own_child_) {}
 
 CreatedTask::~CreatedTask() {
   if (!owned_) return;
@@ -137,6 +137,7 @@ Result<CreatedTask> create_root(HostPid pid, const CreateOptions& options, const
     hosted_child_main(std::move(child_end), plan);
   }
   CreatedTask task(pid, UniqueFd(pidfd), std::move(parent_end));
+  task.own_child_ = !options.sibling;
   TRY(task.seize(options));
   TRY(task.channel_.send_go());
   return task;

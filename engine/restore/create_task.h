@@ -27,6 +27,8 @@ class CreatedTask {
 
   HostPid pid() const { return pid_; }
   int pidfd() const { return pidfd_.get(); }
+  // False with CLONE_PARENT: its end is reported to our parent.
+  bool is_own_child() const { return own_child_; }
 
   // Waits until the child's hosted part is done: its report, or the child's own Error, or how it
   // died. `stop` is looked at all the time. The child then runs in the blob.
@@ -45,6 +47,7 @@ class CreatedTask {
   UniqueFd pidfd_;
   ChildChannel channel_;
   bool owned_ = true;
+  bool own_child_ = true;
 };
 
 // clone3(set_tid) of a child that runs hosted_child_main(plan) once it is seized with EXITKILL.

@@ -210,6 +210,20 @@ bool is_in_orphaned_group(HostPid pid) {
   return getsid(pid.value) != getsid(0) || getpgid(pid.value) == getpgrp();
 }
 
+// A thread that ended before its turn (the others have run for some microseconds already) is
+// reaped: as long as its tracer has not waited for it, the end of the whole task is not reported to
+// anyone.
+Result<void> let_go(const CreatedTask& task, Tid tid) {
+  const Result<void> detached = resume(tid, PTRACE_DETACH);
+  if (detached.has_value() || detached.error().errno_value() != ESRCH) return detached;
+  // The leader's status is for whoever waits for the task; if that is us, later.
+  if (tid.value == task.pid().value && task.is_own_child()) return {};
+  for (;;) {
+    const Result<ThreadStop> stop = wait_for_stop(tid);
+    if (!stop.has_value() || stop->kind == ThreadStop::Kind::kEnded) return {};
+  }
+}
+
 }  // namespace
 
 int stop_signal_for(const CreatedTask& task, const pb::Task& image) {
@@ -243,10 +257,7 @@ Result<void> release(CreatedTask& task, const std::vector<pb::Thread>& threads, 
   // From the first thread let go on the task may do anything, end included, so nothing is undone
   // any more and a thread that is gone is as good as released.
   task.disown();
-  for (size_t i = threads.size(); i-- > 0;) {
-    const Result<void> detached = resume(Tid(threads[i].tid()), PTRACE_DETACH);
-    if (!detached.has_value() && detached.error().errno_value() != ESRCH) return detached;
-  }
+  for (size_t i = threads.size(); i-- > 0;) TRY(let_go(task, Tid(threads[i].tid())));
   return {};
 }
 

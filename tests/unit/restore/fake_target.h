@@ -1,5 +1,5 @@
-// A target made by hand: two pages of memory and a tiny program, restored without images of a real
-// process. What the program does is seen through the shared page.
+// A target made by hand: two stretches of memory and a tiny program, restored without images of a
+// real process. What the program does is seen through the shared page.
 #pragma once
 
 #include <sys/mman.h>
@@ -22,6 +22,8 @@ namespace cryostat::restore {
 
 inline constexpr uint64_t kFakeCode = 0x200000000;
 inline constexpr uint64_t kFakeShared = 0x200100000;
+// Of each of the two.
+inline constexpr uint64_t kFakeBytes = 16384;
 
 class FakeTarget {
  public:
@@ -30,16 +32,16 @@ class FakeTarget {
   FakeTarget(pid_t pid, const void* code, size_t code_bytes, int thread_count)
       : pages_(memfd_create("pages", MFD_CLOEXEC)),
         shared_fd_(memfd_create("shared", MFD_CLOEXEC)) {
-    (void)!ftruncate(pages_.get(), 4096);
-    (void)!ftruncate(shared_fd_.get(), 4096);
+    (void)!ftruncate(pages_.get(), kFakeBytes);
+    (void)!ftruncate(shared_fd_.get(), kFakeBytes);
     (void)!pwrite(pages_.get(), code, code_bytes, 0);
-    shared_ = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, shared_fd_.get(), 0);
+    shared_ = mmap(nullptr, kFakeBytes, PROT_READ | PROT_WRITE, MAP_SHARED, shared_fd_.get(), 0);
     task_.set_pid(pid);
     for (int i = 0; i < thread_count; ++i) threads_.push_back(make_thread(pid + i, i));
     pages_number_ = pages_.get();
     shared_number_ = shared_fd_.get();
   }
-  ~FakeTarget() { munmap(shared_, 4096); }
+  ~FakeTarget() { munmap(shared_, kFakeBytes); }
 
   volatile uint64_t* words() { return static_cast<volatile uint64_t*>(shared_); }
   std::vector<pb::Thread>& threads() { return threads_; }
@@ -61,7 +63,8 @@ class FakeTarget {
 
   HostedPlan hosted_plan(VdsoChoice vdso) {
     HostedPlan plan;
-    plan.target_ranges = {{kFakeCode, kFakeCode + 4096}, {kFakeShared, kFakeShared + 4096}};
+    plan.target_ranges = {{kFakeCode, kFakeCode + kFakeBytes},
+                          {kFakeShared, kFakeShared + kFakeBytes}};
     plan.vdso = std::move(vdso);
     plan.keep_fds = {&pages_number_, &shared_number_};
     plan.steps.push_back({"give up rseq", [](ChildContext&) -> Result<void> {
@@ -84,7 +87,7 @@ class FakeTarget {
     registers.rip = kFakeCode;
     registers.rdi = static_cast<uint64_t>(index);
     registers.rsi = kFakeShared;
-    registers.rsp = kFakeShared + 4096;
+    registers.rsp = kFakeShared + kFakeBytes;
     registers.cs = 0x33;
     registers.ss = 0x2b;
     registers.eflags = 0x202;
@@ -102,26 +105,26 @@ class FakeTarget {
   Result<void> fill(WireArena& arena, wire::RestorerPlan& plan) {
     const std::vector<wire::PlannedVma> vmas = {
         {.start = kFakeCode,
-         .end = kFakeCode + 4096,
+         .end = kFakeCode + kFakeBytes,
          .map_flags = MAP_PRIVATE | MAP_ANONYMOUS,
          .map_protection = PROT_READ | PROT_WRITE,
          .protection = PROT_READ | PROT_EXEC},
         {.start = kFakeShared,
-         .end = kFakeShared + 4096,
+         .end = kFakeShared + kFakeBytes,
          .fd = shared_number_,
          .map_flags = MAP_SHARED,
          .map_protection = PROT_READ | PROT_WRITE,
          .protection = PROT_READ | PROT_WRITE},
     };
     plan.memory.vmas = arena.append(vmas);
-    plan.memory.fill_targets = arena.append(std::vector<wire::FillTarget>{{kFakeCode, 4096}});
-    plan.memory.fill_batches = arena.append(
-        std::vector<wire::FillBatch>{{.size_bytes = 4096, .first_target = 0, .target_count = 1}});
+    plan.memory.fill_targets = arena.append(std::vector<wire::FillTarget>{{kFakeCode, kFakeBytes}});
+    plan.memory.fill_batches = arena.append(std::vector<wire::FillBatch>{
+        {.size_bytes = kFakeBytes, .first_target = 0, .target_count = 1}});
     plan.memory.pages_fd = pages_number_;
     plan.memory.task_size = 0x7ffffffff000;
     auto& layout = plan.memory.layout;
     layout.start_code = layout.start_data = kFakeCode;
-    layout.end_code = layout.end_data = kFakeCode + 4096;
+    layout.end_code = layout.end_data = kFakeCode + kFakeBytes;
     layout.start_brk = layout.brk = kFakeShared + 8192;
     layout.start_stack = layout.arg_start = layout.arg_end = kFakeShared;
     layout.env_start = layout.env_end = kFakeShared;
