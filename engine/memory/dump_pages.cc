@@ -49,7 +49,7 @@ class AddressSpaceDump {
   Result<void> scan_all() {
     if (state_.vmas.empty()) return {};
     size_t vma = 0;
-    return scanner_.scan({state_.vmas.front().start(), state_.vmas.back().end()}, PageSelection::kPrivate,
+    return scanner_.scan({state_.vmas.front().start(), state_.vmas.back().end()},
                          [&](const PageRange& range) -> Result<void> {
                            while (vma < state_.vmas.size() && state_.vmas[vma].end() <= range.start) ++vma;
                            for (size_t i = vma; i < state_.vmas.size() && state_.vmas[i].start() < range.end; ++i)
@@ -63,7 +63,7 @@ class AddressSpaceDump {
     for (size_t i = 0; i < state_.vmas.size(); ++i) {
       pb::Vma& vma = state_.vmas[i];
       if (state_.private_bytes[i] == 0) continue;
-      TRY(scanner_.scan({vma.start(), vma.end()}, PageSelection::kPrivate,
+      TRY(scanner_.scan({vma.start(), vma.end()},
                         [&](const PageRange& range) { return add_part(vma, range); }));
     }
     return {};

@@ -17,6 +17,22 @@ namespace cryostat::memory {
 
 namespace {
 
+// Low bits of the entry of a swapped out page: swap type, and from bit 5 on the offset (seen with
+// CAP_SYS_ADMIN). The last type is no swap file but a marker, of which a guard is one.
+constexpr uint64_t kSwapTypeMask = 0x1f;
+constexpr uint64_t kMarkerType = 0x1f;
+constexpr uint64_t kGuardMarker = uint64_t{4} << 5;
+
+bool is_guard(uint64_t entry) {
+  if ((entry & kernel::kPagemapGuard) != 0) return true;
+  return (entry & kernel::kPagemapSwapped) != 0 && (entry & kSwapTypeMask) == kMarkerType &&
+         (entry & kGuardMarker) != 0;
+}
+
+bool is_private_page(uint64_t entry) {
+  return (entry & kernel::kPagemapFile) == 0 && (entry & (kernel::kPagemapPresent | kernel::kPagemapSwapped)) != 0;
+}
+
 bool probe_scan(int fd, uint64_t report) {
   std::array<kernel::PageRegion, 1> regions;
   kernel::PageQuery query;  // of a page where nothing is ever mapped
@@ -40,29 +56,29 @@ Result<PageScanner> PageScanner::open(const TaskHandle& task, PageScanMode mode)
   return PageScanner(std::move(pagemap), chosen);
 }
 
-Result<void> PageScanner::scan(const RemoteRange& range, PageSelection selection, const Visit& visit) {
-  if (mode_ == Mode::kPagemap) return scan_pagemap(range, selection, visit);
-  if (mode_ == Mode::kScan && selection == PageSelection::kGuardOnly) return {};
-  return scan_ioctl(range, selection, visit);
+Result<void> PageScanner::scan(const RemoteRange& range, const Visit& visit) {
+  return mode_ == Mode::kPagemap ? scan_entries(range, visit) : scan_ioctl(range, visit);
 }
 
-Result<void> PageScanner::scan_ioctl(const RemoteRange& range, PageSelection selection, const Visit& visit) {
+Result<void> PageScanner::scan_ioctl(const RemoteRange& range, const Visit& visit) {
   std::array<kernel::PageRegion, 512> regions;
-  const uint64_t guard = mode_ == Mode::kScanWithGuards ? uint64_t{kernel::kPageIsGuard} : 0;
+  const bool with_guards = mode_ == Mode::kScanWithGuards;
   kernel::PageQuery query;
   query.end = RemoteAddr(range.end);
-  if (selection == PageSelection::kPrivate) {
-    query.all_of = query.inverted = kernel::kPageIsPfnZero | kernel::kPageIsFile;  // neither of them
-    query.any_of = kernel::kPageIsPresent | kernel::kPageIsSwapped | guard;
-  } else {
-    query.all_of = guard;
-  }
-  query.report = guard != 0 ? guard : uint64_t{kernel::kPageIsPresent};
+  query.all_of = query.inverted = kernel::kPageIsPfnZero | kernel::kPageIsFile;  // neither of them
+  query.any_of = kernel::kPageIsPresent | kernel::kPageIsSwapped;
+  if (with_guards) query.any_of |= kernel::kPageIsGuard;
+  query.report = with_guards ? kernel::kPageIsGuard : kernel::kPageIsSwapped;
   for (uint64_t at = range.start; at < range.end;) {
     query.start = RemoteAddr(at);
     const kernel::PageAnswer answer = TRY(kernel::scan_pages(pagemap_.get(), query, regions));
-    for (size_t i = 0; i < answer.region_count; ++i)
-      TRY(visit({regions[i].start, regions[i].end, (regions[i].categories & guard) != 0}));
+    for (size_t i = 0; i < answer.region_count; ++i) {
+      const bool marked = (regions[i].categories & query.report) != 0;
+      if (marked && !with_guards)
+        TRY(scan_entries({regions[i].start, regions[i].end}, visit));
+      else
+        TRY(visit({regions[i].start, regions[i].end, marked}));
+    }
     if (answer.walk_end.value <= at)
       return fail(ErrorKind::kFailed, fmt::format("PAGEMAP_SCAN stands still at {:x}", at));
     at = answer.walk_end.value;
@@ -70,7 +86,7 @@ Result<void> PageScanner::scan_ioctl(const RemoteRange& range, PageSelection sel
   return {};
 }
 
-Result<void> PageScanner::scan_pagemap(const RemoteRange& range, PageSelection selection, const Visit& visit) {
+Result<void> PageScanner::scan_entries(const RemoteRange& range, const Visit& visit) {
   std::vector<uint64_t> entries(8192);
   PageRange run;  // being extended
   for (uint64_t at = range.start; at < range.end;) {
@@ -81,10 +97,8 @@ Result<void> PageScanner::scan_pagemap(const RemoteRange& range, PageSelection s
     if (got < static_cast<ssize_t>(sizeof(uint64_t)))
       return fail_errno(got < 0 ? errno : EIO, fmt::format("read pagemap at {:x}", at));
     for (size_t i = 0; i < static_cast<size_t>(got) / sizeof(uint64_t); ++i, at += kPageSize) {
-      const bool guard = (entries[i] & kernel::kPagemapGuard) != 0;
-      const bool data = selection == PageSelection::kPrivate && (entries[i] & kernel::kPagemapFile) == 0 &&
-                        (entries[i] & (kernel::kPagemapPresent | kernel::kPagemapSwapped)) != 0;
-      if (!guard && !data) continue;
+      const bool guard = is_guard(entries[i]);
+      if (!guard && !is_private_page(entries[i])) continue;
       if (run.end == at && run.guard == guard) {
         run.end += kPageSize;
         continue;
@@ -93,8 +107,7 @@ Result<void> PageScanner::scan_pagemap(const RemoteRange& range, PageSelection s
       run = {at, at + kPageSize, guard};
     }
   }
-  if (run.end > run.start) TRY(visit(run));
-  return {};
+  return run.end > run.start ? visit(run) : Result<void>{};
 }
 
 }  // namespace cryostat::memory

@@ -15,12 +15,6 @@ class TaskHandle;
 
 namespace cryostat::memory {
 
-// Which pages are wanted.
-enum class PageSelection : uint8_t {
-  kPrivate,    // present or swapped out, not of a file (so copied on write), not the kernel's zero page
-  kGuardOnly,  // none; only guard ranges (shared mappings)
-};
-
 // Consecutive pages [start, end).
 struct PageRange {
   uint64_t start = 0;
@@ -35,19 +29,20 @@ class PageScanner {
  public:
   static Result<PageScanner> open(const TaskHandle& task, PageScanMode mode = PageScanMode::kAuto);
 
-  // Calls `visit` for the ranges inside `range` that are wanted, ascending, until it fails.
-  // Precondition: all threads stopped. Memory used is constant.
-  Result<void> scan(const RemoteRange& range, PageSelection selection,
-                    const std::function<Result<void>(const PageRange&)>& visit);
+  // Calls `visit` for the ranges inside `range` that have to be saved, ascending, until it fails: private
+  // pages that are present or swapped out, not of a file (so copied on write) and not the kernel's zero
+  // page; and guard ranges. Precondition: all threads stopped. Memory used is constant.
+  using Visit = std::function<Result<void>(const PageRange&)>;
+  Result<void> scan(const RemoteRange& range, const Visit& visit);
 
   bool uses_pagemap_scan() const { return mode_ != Mode::kPagemap; }
 
  private:
+  // kScan: the kernel has PAGEMAP_SCAN, but guard ranges look swapped out (6.13, 6.14).
   enum class Mode : uint8_t { kScanWithGuards, kScan, kPagemap };
   PageScanner(UniqueFd pagemap, Mode mode) : pagemap_(std::move(pagemap)), mode_(mode) {}
-  using Visit = std::function<Result<void>(const PageRange&)>;
-  Result<void> scan_ioctl(const RemoteRange& range, PageSelection selection, const Visit& visit);
-  Result<void> scan_pagemap(const RemoteRange& range, PageSelection selection, const Visit& visit);
+  Result<void> scan_ioctl(const RemoteRange& range, const Visit& visit);
+  Result<void> scan_entries(const RemoteRange& range, const Visit& visit);
 
   UniqueFd pagemap_;
   Mode mode_;

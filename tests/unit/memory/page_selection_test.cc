@@ -21,8 +21,7 @@ struct Found {
   bool operator==(const Found&) const = default;
 };
 
-std::vector<Found> scan(HostPid pid, const char* area, size_t pages, PageSelection selection,
-                        PageScanMode mode = PageScanMode::kAuto) {
+std::vector<Found> scan(HostPid pid, const char* area, size_t pages, PageScanMode mode = PageScanMode::kAuto) {
   const auto task = TaskHandle::open(pid);
   REQUIRE(task.has_value());
   auto scanner = PageScanner::open(*task, mode);
@@ -30,7 +29,7 @@ std::vector<Found> scan(HostPid pid, const char* area, size_t pages, PageSelecti
   const auto start = reinterpret_cast<uint64_t>(area);
   std::vector<Found> found;
   const auto done =
-      scanner->scan({start, start + pages * kPageSize}, selection, [&](const PageRange& range) {
+      scanner->scan({start, start + pages * kPageSize}, [&](const PageRange& range) {
         found.push_back({(range.start - start) / kPageSize, (range.end - start) / kPageSize, range.guard});
         return Result<void>{};
       });
@@ -52,11 +51,10 @@ TEST_CASE("anonymous pages: written ones are found, zero and untouched ones are 
     static_cast<void>(*static_cast<volatile char*>(area + 70 * kPageSize));  // maps the zero page
   });
   const std::vector<Found> expected = {{10, 20, false}, {50, 51, false}};
-  CHECK(scan(child.pid(), area, 100, PageSelection::kPrivate) == expected);
-  CHECK(scan(child.pid(), area, 100, PageSelection::kGuardOnly).empty());
+  CHECK(scan(child.pid(), area, 100) == expected);
   // pagemap does not tell the zero page apart: it is found out when it is moved.
   const std::vector<Found> by_entry = {{10, 20, false}, {50, 51, false}, {70, 71, false}};
-  CHECK(scan(child.pid(), area, 100, PageSelection::kPrivate, PageScanMode::kPagemapOnly) == by_entry);
+  CHECK(scan(child.pid(), area, 100, PageScanMode::kPagemapOnly) == by_entry);
   munmap(area, 100 * kPageSize);
 }
 
@@ -70,8 +68,8 @@ TEST_CASE("private file mapping: only pages copied on write are found") {
     area[4 * kPageSize] = 1;
   });
   const std::vector<Found> expected = {{3, 5, false}};
-  CHECK(scan(child.pid(), area, 16, PageSelection::kPrivate) == expected);
-  CHECK(scan(child.pid(), area, 16, PageSelection::kPrivate, PageScanMode::kPagemapOnly) == expected);
+  CHECK(scan(child.pid(), area, 16) == expected);
+  CHECK(scan(child.pid(), area, 16, PageScanMode::kPagemapOnly) == expected);
   munmap(area, 16 * kPageSize);
   close(fd);
 }
@@ -87,12 +85,9 @@ TEST_CASE("guard ranges are told apart from pages") {
       if (page != 0) area[page * kPageSize] = 1;
     madvise(area + 4 * kPageSize, 2 * kPageSize, kernel::kMadvGuardInstall);
   });
-  const std::vector<Found> guards_only = {{4, 6, true}};
-  const auto found = scan(child.pid(), area, 8, PageSelection::kPrivate);
-  CHECK(std::count(found.begin(), found.end(), Found{1, 4, false}) == 1);
-  CHECK(std::count(found.begin(), found.end(), Found{4, 6, true}) == 1);
-  CHECK(std::count(found.begin(), found.end(), Found{6, 8, false}) == 1);
-  for (const Found& range : scan(child.pid(), area, 8, PageSelection::kGuardOnly)) CHECK(range.guard);
+  const std::vector<Found> expected = {{0, 1, true}, {1, 4, false}, {4, 6, true}, {6, 8, false}};
+  CHECK(scan(child.pid(), area, 8) == expected);
+  CHECK(scan(child.pid(), area, 8, PageScanMode::kPagemapOnly) == expected);
   munmap(area, 16 * kPageSize);
 }
 
@@ -103,7 +98,7 @@ TEST_CASE("a scan goes on where the region buffer was full") {
     for (int page = 0; page < kPages; page += 2) area[page * kPageSize] = 1;
   });
   for (const auto mode : {PageScanMode::kAuto, PageScanMode::kPagemapOnly}) {
-    const auto found = scan(child.pid(), area, kPages, PageSelection::kPrivate, mode);
+    const auto found = scan(child.pid(), area, kPages, mode);
     REQUIRE(found.size() == kPages / 2);
     for (size_t i = 0; i < found.size(); ++i) CHECK(found[i] == Found{2 * i, 2 * i + 1, false});
   }
