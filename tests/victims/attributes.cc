@@ -1,6 +1,8 @@
 // Attributes of the process: umask, working directory, resource limits, personality, OOM score, core dump filter,
 // session and group.
+#include <signal.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -37,6 +39,8 @@ int main(int argc, char** argv) {
   personality(ADDR_NO_RANDOMIZE | UNAME26);
   write_text(self, "/proc/self/oom_score_adj", "321");
   write_text(self, "/proc/self/coredump_filter", "0x13");
+  // Ends us when our parent does: leaving cr-restore -d must not count.
+  prctl(PR_SET_PDEATHSIG, SIGUSR2);
   const pid_t session = getsid(0), group = getpgrp();
 
   self.ready_and_wait();
@@ -55,6 +59,9 @@ int main(int argc, char** argv) {
   self.expect_equal("personality", ADDR_NO_RANDOMIZE | UNAME26, personality(0xffffffff));
   self.expect_equal("oom_score_adj", 321, read_number("/proc/self/oom_score_adj", 10));
   self.expect_equal("coredump_filter", 0x13, read_number("/proc/self/coredump_filter", 16));
+  int death_signal = 0;
+  prctl(PR_GET_PDEATHSIG, &death_signal);
+  self.expect_equal("parent-death signal", SIGUSR2, death_signal);
   self.expect_equal("session", session, getsid(0));
   self.expect_equal("group", group, getpgrp());
   return self.finish();
