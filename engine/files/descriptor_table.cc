@@ -72,6 +72,8 @@ class TableReader {
       if (text.size() > kMaxInfoBytes)
         return fail(ErrorKind::kFailed, describe("too long:", "fdinfo", name));
       text.append(chunk.data(), static_cast<size_t>(got));
+      // The kernel makes the text in one piece: a short read is the last one.
+      if (static_cast<size_t>(got) < chunk.size()) return text;
     }
   }
 
