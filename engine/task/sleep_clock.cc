@@ -42,11 +42,12 @@ Result<uint64_t> parse_hex(std::string_view word) {
 }
 
 // The kernel function a thread sleeps in (/proc/<tid>/wchan) tells which call restart_syscall goes on with.
+// That of a nanosleep is a part of the scheduler for this purpose, so its caller shows instead.
 uint64_t call_behind(std::string_view wchan, const uint64_t (&args)[6]) {
-  if (wchan.find("poll") != std::string_view::npos) return SYS_poll;
-  if (wchan.find("futex") != std::string_view::npos) return SYS_futex;
-  if (wchan.find("nanosleep") == std::string_view::npos &&
-      wchan.find("nsleep") == std::string_view::npos)
+  const auto has = [&](const char* part) { return wchan.find(part) != std::string_view::npos; };
+  if (has("poll")) return SYS_poll;
+  if (has("futex")) return SYS_futex;
+  if (!has("nanosleep") && !has("nsleep") && !has("restart_syscall") && !has("do_syscall_64"))
     return 0;
   // The first argument is a pointer in one, a small clock id in the other.
   constexpr uint64_t kMaxClockId = 64;
