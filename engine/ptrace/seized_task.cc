@@ -263,8 +263,8 @@ Result<void> SeizedTask::kill_all() {
   return {};
 }
 
-// Detaches a thread in whatever state it is. A signal that it reported but nobody looked at goes with it:
-// it is delivered as if there had been no stop.
+// Detaches a thread in whatever state it is. A signal that it reported but nobody looked at goes
+// with it: it is delivered as if there had been no stop.
 void SeizedTask::let_go(Tid tid) {
   const auto signal_of = [](const WaitStatus& status) {
     return status.is(WaitStatus::Kind::kSignalStop) ? status.signal() : 0;

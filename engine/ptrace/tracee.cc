@@ -156,6 +156,11 @@ Result<siginfo_t> get_siginfo(Tid tid) {
   return failed("PTRACE_GETSIGINFO", tid);
 }
 
+Result<void> set_siginfo(Tid tid, const siginfo_t& info) {
+  if (request(PTRACE_SETSIGINFO, tid, 0, &info) == 0) return {};
+  return failed("PTRACE_SETSIGINFO", tid);
+}
+
 Result<RseqConfig> get_rseq_config(Tid tid) {
   RseqConfiguration found{};
   const long got = request(kernel::kPtraceGetRseqConfiguration, tid, sizeof(found), &found);

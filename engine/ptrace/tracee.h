@@ -52,6 +52,7 @@ enum class SignalQueue : uint8_t { kPrivate, kShared };
 Result<std::vector<siginfo_t>> peek_signals(Tid tid, SignalQueue queue);
 // Of the signal in a signal-delivery-stop.
 Result<siginfo_t> get_siginfo(Tid tid);
+Result<void> set_siginfo(Tid tid, const siginfo_t& info);
 
 // All zero when the kernel lacks the request (before 5.13) or nothing is registered.
 Result<RseqConfig> get_rseq_config(Tid tid);

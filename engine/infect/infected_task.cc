@@ -1,0 +1,380 @@
+#include "engine/infect/infected_task.h"
+
+#include <elf.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "engine/arch/x86_64/registers.h"
+#include "engine/base/log.h"
+#include "engine/base/unique_fd.h"
+#include "engine/infect/blob_thread.h"
+#include "engine/infect/parasite_area.h"
+#include "engine/infect/remote_syscall.h"
+#include "engine/infect/stop_signal.h"
+#include "engine/infect/thread_origin.h"
+#include "engine/infect/thread_round.h"
+#include "engine/kernel/process_memory.h"
+#include "engine/kernel/raw_syscall.h"
+#include "engine/procfs/status.h"
+#include "engine/procfs/task_handle.h"
+#include "engine/ptrace/seized_task.h"
+#include "engine/ptrace/tracee.h"
+
+namespace cryostat {
+namespace {
+
+using wire::ParasiteHeader;
+using wire::ParasiteOp;
+
+// A call that only asks the kernel for state. Page transfer has no limit of its own: it is watched
+// by the stop request.
+constexpr std::chrono::seconds kCallTimeout(30);
+constexpr std::chrono::hours kTransferTimeout(24);
+constexpr std::chrono::seconds kRemoteSyscallTimeout(10);
+constexpr int kShadowStackRegisters = 0x204;  // NT_X86_SHSTK, 6.6
+
+// The part of the header that one call uses.
+struct CallPart {
+  ParasiteOp op;
+  uint32_t done;
+  uint64_t data_offset;
+  int32_t error;
+  int32_t result_fd;
+  int32_t channel[2];
+};
+constexpr size_t kCallOffset = offsetof(ParasiteHeader, op);
+static_assert(offsetof(CallPart, channel) == offsetof(ParasiteHeader, channel) - kCallOffset);
+
+// Threads in which running other code would be seen or would fail.
+Result<void> check_infectable(const SeizedTask& task) {
+  const int pid = task.pid().value;
+  if (!arch::is_64bit_code(task.leader().registers)) {
+    return fail(ErrorKind::kRefused, fmt::format("pid {}: not in 64-bit mode", pid));
+  }
+  // The shadow stack pointer is not among the registers that are restored.
+  uint64_t pointer = 0;
+  iovec area{&pointer, sizeof(pointer)};
+  if (syscall(SYS_ptrace, PTRACE_GETREGSET, pid, kShadowStackRegisters, &area) == 0) {
+    return fail(ErrorKind::kRefused, fmt::format("pid {}: a shadow stack is on", pid));
+  }
+  for (const SavedThread& thread : task.threads()) {
+    if (!TRY(ptrace::has_syscall_user_dispatch(thread.tid))) continue;
+    return fail(ErrorKind::kRefused, fmt::format("pid {} thread {}: syscall user dispatch is on",
+                                                 pid, thread.tid.value));
+  }
+  return {};
+}
+
+Result<int64_t> check_remote(Result<int64_t> result, const char* what, HostPid pid) {
+  const int64_t value = TRY(std::move(result));
+  if (!is_syscall_error(value)) return value;
+  const std::string text = fmt::format("{} in pid {}", what, pid.value);
+  if (value == -ENOMEM || value == -EAGAIN) {
+    return tl::unexpected(Error::from_errno(static_cast<int>(-value), text)
+                              .as(ErrorKind::kRefused)
+                              .with_hint("a limit of the task (address space, locked memory or "
+                                         "number of mappings) leaves no room for the parasite"));
+  }
+  return fail_errno(static_cast<int>(-value), text);
+}
+
+Result<void> send_descriptor(int channel, int fd) {
+  char byte = 0;
+  iovec data{&byte, 1};
+  alignas(cmsghdr) unsigned char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* rights = CMSG_FIRSTHDR(&message);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(rights), &fd, sizeof(fd));
+  if (sendmsg(channel, &message, MSG_NOSIGNAL) == 1) return {};
+  return fail_errno("send a descriptor to the parasite");
+}
+
+}  // namespace
+
+class InfectedTask::Impl {
+ public:
+  Impl(SeizedTask& seized, const StopRequest& stop) : seized_(seized), stop_(stop) {}
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  Result<void> inject(const Deadline& deadline);
+  Result<void> call(ParasiteOp op, uint64_t data_offset);
+  Result<std::vector<wire::ThreadStateReport>> collect_thread_states();
+  bool open_channel();
+  Result<RemoteFd> send_fd(int fd);
+  Result<void> close_fd(RemoteFd fd);
+  Result<int64_t> remote_syscall(int64_t number, const std::array<uint64_t, 6>& arguments);
+  Result<void> cure();
+
+  HostPid pid() const { return seized_.pid(); }
+  const ParasiteArea& area() const { return area_; }
+  bool infected() const { return changed_; }
+
+ private:
+  Result<void> map_area();
+  Result<void> load_area();
+  Result<CallPart> run_call(ParasiteOp op, uint64_t data_offset, int32_t fd);
+  Result<void> close_remote_fds();
+  Result<void> unmap_area();
+  Result<void> restore_leader();
+
+  const SavedThread& leader() const { return seized_.leader(); }
+
+  SeizedTask& seized_;
+  const StopRequest& stop_;
+  RemoteAddr syscall_insn_;
+  ParasiteArea area_;
+  int stop_signal_ = 0;
+  bool changed_ = false;  // the leader's registers or mask are not as saved
+  bool mapped_ = false;
+  bool broken_ = false;  // the parasite faulted or was broken off
+  UniqueFd channel_;
+  std::vector<RemoteFd> remote_fds_;  // to be closed in the target
+};
+
+Result<void> InfectedTask::Impl::inject(const Deadline& deadline) {
+  TRY(check_infectable(seized_));
+  TRY(stop_.check());
+  if (deadline.expired()) return fail(ErrorKind::kFailed, "timed out before the injection");
+  syscall_insn_ = TRY(find_remote_syscall_insn(seized_.task()));
+  const auto status = TRY(procfs::parse_status(TRY(seized_.task().proc().read("status"))));
+  stop_signal_ = choose_stop_signal(status);
+  changed_ = true;
+  TRY(map_area());
+  TRY(load_area());
+  return call(ParasiteOp::kPing, 0);
+}
+
+Result<void> InfectedTask::Impl::map_area() {
+  area_.slots = std::min(seized_.threads().size(), ParasiteArea::kMaxSlots);
+  // Shared, though nobody shares it: the kernel merges private mappings with neighbours of the
+  // target.
+  const int64_t address =
+      TRY(check_remote(remote_syscall(SYS_mmap, {0, area_.size_bytes(), PROT_READ | PROT_WRITE,
+                                                 MAP_SHARED | MAP_ANONYMOUS, ~uint64_t{0}, 0}),
+                       "map the parasite", pid()));
+  area_.start = RemoteAddr(static_cast<uint64_t>(address));
+  mapped_ = true;
+  return {};
+}
+
+Result<void> InfectedTask::Impl::load_area() {
+  const BlobImage& blob = parasite_blob::image();
+  wire::ParasiteHeader header{};
+  header.area_end = area_.end().value;
+  header.stop_signal = stop_signal_;
+  header.xsave = this_xsave_layout();
+  header.origin = make_thread_origin(leader());
+  header.data_address = area_.data().value;
+  const size_t header_bytes = offsetof(ParasiteHeader, frame);
+  const kernel::WritePart parts[] = {
+      {std::as_bytes(blob.bytes), area_.start},
+      {std::as_bytes(std::span(&header, 1)).first(header_bytes), area_.header()}};
+  TRY_IN(kernel::write_memory(pid(), parts), "load the parasite");
+  TRY(check_remote(remote_syscall(SYS_mprotect, {area_.start.value, blob.text_bytes,
+                                                 PROT_READ | PROT_EXEC, 0, 0, 0}),
+                   "make the parasite executable", pid()));
+  return {};
+}
+
+Result<CallPart> InfectedTask::Impl::run_call(ParasiteOp op, uint64_t data_offset, int32_t fd) {
+  if (!mapped_ || broken_) {
+    return fail(ErrorKind::kFailed, fmt::format("the parasite in pid {} is gone", pid().value));
+  }
+  const RemoteAddr part_address = area_.header() + kCallOffset;
+  CallPart part = TRY(kernel::read_object<CallPart>(pid(), part_address));
+  part.op = op;
+  part.done = 0;
+  part.data_offset = data_offset;
+  part.error = 0;
+  part.result_fd = fd;
+  TRY(kernel::write_object(pid(), part, part_address));
+
+  const BlobRun run{area_.start + parasite_blob::parasite_call_entry, area_.header(),
+                    area_.stack_top(), area_.header() + offsetof(ParasiteHeader, done),
+                    stop_signal_};
+  BlobThread thread(pid(), leader());
+  const bool transfer = op == ParasiteOp::kWritePages;
+  const Deadline deadline = transfer ? Deadline::in(kTransferTimeout) : Deadline::in(kCallTimeout);
+  broken_ = true;  // until it came back
+  TRY(thread.start(run));
+  TRY(thread.finish(run, deadline, stop_));
+  TRY(thread.restore());
+  broken_ = false;
+  return kernel::read_object<CallPart>(pid(), part_address);
+}
+
+Result<void> InfectedTask::Impl::call(ParasiteOp op, uint64_t data_offset) {
+  const CallPart part = TRY(run_call(op, data_offset, -1));
+  if (part.error == 0) return {};
+  return fail_errno(-part.error, fmt::format("parasite operation {} in pid {}",
+                                             static_cast<uint32_t>(op), pid().value));
+}
+
+Result<std::vector<wire::ThreadStateReport>> InfectedTask::Impl::collect_thread_states() {
+  if (!mapped_ || broken_) {
+    return fail(ErrorKind::kFailed, fmt::format("the parasite in pid {} is gone", pid().value));
+  }
+  std::vector<wire::ThreadStateReport> reports;
+  reports.reserve(seized_.threads().size());
+  auto rest = seized_.threads();
+  while (!rest.empty()) {
+    const auto round = rest.first(std::min(rest.size(), area_.slots));
+    rest = rest.subspan(round.size());
+    TRY(run_thread_round(pid(), area_, stop_signal_, round, Deadline::in(kCallTimeout), stop_,
+                         reports));
+  }
+  return reports;
+}
+
+bool InfectedTask::Impl::open_channel() {
+  if (channel_.valid()) return true;
+  const auto part = run_call(ParasiteOp::kOpenChannel, 0, -1);
+  if (!part.has_value() || part->error != 0) {
+    log::debug("no channel to the parasite in pid {}: {}", pid().value,
+               part.has_value() ? errno_name(-part->error) : part.error().message());
+    return false;
+  }
+  remote_fds_.emplace_back(part->channel[0]);
+  remote_fds_.emplace_back(part->channel[1]);
+  auto ours = seized_.task().get_fd(RemoteFd(part->channel[1]));
+  if (!ours.has_value()) {
+    log::debug("no channel to the parasite: {}", ours.error().message());
+    return false;
+  }
+  channel_ = std::move(*ours);
+  return true;
+}
+
+Result<RemoteFd> InfectedTask::Impl::send_fd(int fd) {
+  if (!open_channel()) {
+    return fail(ErrorKind::kFailed,
+                fmt::format("pid {} can't take a descriptor: its table is full", pid().value));
+  }
+  TRY(send_descriptor(channel_.get(), fd));
+  const CallPart part = TRY(run_call(ParasiteOp::kReceiveFd, 0, -1));
+  if (part.error != 0) {
+    return fail_errno(-part.error, fmt::format("give a descriptor to pid {}", pid().value));
+  }
+  remote_fds_.emplace_back(part.result_fd);
+  return RemoteFd(part.result_fd);
+}
+
+Result<void> InfectedTask::Impl::close_fd(RemoteFd fd) {
+  const CallPart part = TRY(run_call(ParasiteOp::kCloseFd, 0, fd.value));
+  std::erase(remote_fds_, fd);
+  if (part.error == 0) return {};
+  return fail_errno(-part.error, fmt::format("close fd {} in pid {}", fd.value, pid().value));
+}
+
+Result<int64_t> InfectedTask::Impl::remote_syscall(int64_t number,
+                                                   const std::array<uint64_t, 6>& arguments) {
+  TRY(ptrace::set_signal_mask(leader().tid, ptrace::kAllSignals));
+  return cryostat::remote_syscall(leader().tid, syscall_insn_, number, arguments,
+                                  Deadline::in(kRemoteSyscallTimeout));
+}
+
+Result<void> InfectedTask::Impl::close_remote_fds() {
+  Result<void> result;
+  for (const RemoteFd fd : remote_fds_) {
+    const auto closed =
+        check_remote(remote_syscall(SYS_close, {static_cast<uint64_t>(fd.value), 0, 0, 0, 0, 0}),
+                     "close a descriptor", pid());
+    if (!closed.has_value()) result = tl::unexpected(closed.error());
+  }
+  remote_fds_.clear();
+  channel_.reset();
+  return result;
+}
+
+Result<void> InfectedTask::Impl::unmap_area() {
+  if (!mapped_) return {};
+  mapped_ = false;
+  TRY(check_remote(remote_syscall(SYS_munmap, {area_.start.value, area_.size_bytes(), 0, 0, 0, 0}),
+                   "unmap the parasite", pid()));
+  return {};
+}
+
+Result<void> InfectedTask::Impl::restore_leader() {
+  TRY(ptrace::set_registers(leader().tid, leader().registers));
+  TRY(ptrace::set_xstate(leader().tid, leader().xstate));
+  return ptrace::set_signal_mask(leader().tid, leader().signal_mask);
+}
+
+Result<void> InfectedTask::Impl::cure() {
+  if (!changed_) return {};
+  changed_ = false;
+  const auto closed = close_remote_fds();
+  const auto unmapped = unmap_area();
+  // The registers matter most: they go back whatever failed before.
+  TRY_IN(restore_leader(), fmt::format("cure pid {}", pid().value));
+  TRY_IN(closed, fmt::format("cure pid {}", pid().value));
+  TRY_IN(unmapped, fmt::format("cure pid {}", pid().value));
+  return {};
+}
+
+InfectedTask::InfectedTask(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+InfectedTask::InfectedTask(InfectedTask&&) noexcept = default;
+
+InfectedTask::~InfectedTask() {
+  if (impl_ == nullptr || !impl_->infected()) return;
+  const auto cured = impl_->cure();
+  if (!cured.has_value()) log::warn("{}", cured.error().message());
+}
+
+Result<InfectedTask> InfectedTask::inject(SeizedTask& seized, const Deadline& deadline,
+                                          const StopRequest& stop) {
+  InfectedTask task(std::make_unique<Impl>(seized, stop));
+  // On an error the destructor cures what was changed so far.
+  TRY_IN(task.impl_->inject(deadline), fmt::format("infect pid {}", seized.pid().value));
+  return task;
+}
+
+RemoteAddr InfectedTask::area_start() const { return impl_->area().start; }
+RemoteAddr InfectedTask::area_end() const { return impl_->area().end(); }
+
+Result<void> InfectedTask::write_data(uint64_t offset, std::span<const std::byte> bytes) {
+  if (offset > data_bytes() || bytes.size() > data_bytes() - offset) {
+    return fail(ErrorKind::kFailed, "write beyond the parasite's data part");
+  }
+  return kernel::write_memory(impl_->pid(), bytes, impl_->area().data() + offset);
+}
+
+Result<void> InfectedTask::read_data(uint64_t offset, std::span<std::byte> bytes) {
+  if (offset > data_bytes() || bytes.size() > data_bytes() - offset) {
+    return fail(ErrorKind::kFailed, "read beyond the parasite's data part");
+  }
+  return kernel::read_memory(impl_->pid(), impl_->area().data() + offset, bytes);
+}
+
+Result<void> InfectedTask::call(ParasiteOp op, uint64_t data_offset) {
+  return impl_->call(op, data_offset);
+}
+Result<std::vector<wire::ThreadStateReport>> InfectedTask::collect_thread_states() {
+  return impl_->collect_thread_states();
+}
+bool InfectedTask::can_receive_fds() { return impl_->open_channel(); }
+Result<RemoteFd> InfectedTask::send_fd(int fd) { return impl_->send_fd(fd); }
+Result<void> InfectedTask::close_fd(RemoteFd fd) { return impl_->close_fd(fd); }
+Result<int64_t> InfectedTask::remote_syscall(int64_t number,
+                                             const std::array<uint64_t, 6>& arguments) {
+  return impl_->remote_syscall(number, arguments);
+}
+Result<void> InfectedTask::cure() { return impl_->cure(); }
+
+}  // namespace cryostat
