@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "engine/image/checkpoint_writer.h"
@@ -73,6 +74,7 @@ class AddressSpaceDump {
   Result<void> add_part(pb::Vma& vma, const PageRange& range) {
     if (vma.backing() == pb::Vma::VDSO || vma.backing() == pb::Vma::VVAR) return {};
     if (!range.guard && (vma.shared() || vma.droppable())) return {};
+    if (std::exchange(last_vma_, &vma) != &vma) batch_.end_run();
     TRY(use_transfer_for(vma));
     return add_range(vma, {std::max(range.start, vma.start()), std::min(range.end, vma.end()), range.guard});
   }
@@ -149,6 +151,7 @@ class AddressSpaceDump {
   PageBatch batch_;
   std::vector<StoredRun> stored_;
   PageCounts counts_;
+  const pb::Vma* last_vma_ = nullptr;
   size_t zero_vma_ = 0;
 };
 

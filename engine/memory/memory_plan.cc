@@ -79,17 +79,19 @@ Result<int> backing_fd(const MemoryPlanInput& input, const pb::Vma& vma) {
   }
 }
 
-// Whether pages are written into each VMA; runs that lie elsewhere are an error of the images.
+// Whether pages are written into each VMA; runs that lie elsewhere are an error of the images. A run may
+// go on from one VMA into the next.
 Result<std::vector<bool>> find_filled(const std::vector<pb::Vma>& vmas, const std::vector<image::PageRun>& runs) {
   std::vector<bool> filled(vmas.size(), false);
   size_t i = 0;
   for (const image::PageRun& run : runs) {
     const uint64_t end = run.address + run.page_count * kPageSize;
-    while (i < vmas.size() && vmas[i].end() <= run.address) ++i;
-    if (i == vmas.size() || run.address < vmas[i].start() || end > vmas[i].end() || vmas[i].shared() ||
-        is_kernel_mapping(vmas[i]))
-      return fail(ErrorKind::kImages, fmt::format("pages at {:x} are in no private VMA", run.address));
-    filled[i] = true;
+    for (uint64_t at = run.address; at < end; at = vmas[i].end()) {
+      while (i < vmas.size() && vmas[i].end() <= at) ++i;
+      if (i == vmas.size() || at < vmas[i].start() || vmas[i].shared() || is_kernel_mapping(vmas[i]))
+        return fail(ErrorKind::kImages, fmt::format("pages at {:x} are in no private VMA", at));
+      filled[i] = true;
+    }
   }
   return filled;
 }

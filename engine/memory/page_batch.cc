@@ -11,13 +11,14 @@ void PageBatch::add(PageRun& run) {
   const uint32_t pages = std::min(run.page_count, wire::kTransferMaxPages - page_count_);
   if (pages == 0) return;
   const bool follows =
-      !runs_.empty() && runs_.back().address + runs_.back().page_count * kPageSize == run.address;
+      joinable_ && !runs_.empty() && runs_.back().address + runs_.back().page_count * kPageSize == run.address;
   if (follows)
     runs_.back().page_count += pages;
   else if (runs_.size() < wire::kTransferMaxRuns)
     runs_.push_back({run.address, pages});
   else
     return;
+  joinable_ = true;
   page_count_ += pages;
   run.address += pages * kPageSize;
   run.page_count -= pages;

@@ -13,6 +13,8 @@ class PageBatch {
   // Adds as much of `run` as fits, joined to the run before when it follows it at once, and takes that off
   // `run`. The batch is full when something of `run` is left.
   void add(PageRun& run);
+  // The next run is not joined to the one before, even if it follows it: a run lies in one VMA.
+  void end_run() { joinable_ = false; }
   bool empty() const { return runs_.empty(); }
   std::span<const PageRun> runs() const { return runs_; }
   uint32_t page_count() const { return page_count_; }
@@ -21,6 +23,7 @@ class PageBatch {
  private:
   std::vector<PageRun> runs_;
   uint32_t page_count_ = 0;
+  bool joinable_ = true;
 };
 
 }  // namespace cryostat::memory

@@ -22,6 +22,10 @@ TEST_CASE("a batch joins runs that follow each other") {
   CHECK(batch.runs()[0] == PageRun{0x1000, 3});
   CHECK(batch.runs()[1] == PageRun{0x9000, 1});
   CHECK(batch.page_count() == 4);
+  batch.end_run();
+  PageRun other_vma = {0xa000, 1};
+  batch.add(other_vma);
+  CHECK(batch.runs().size() == 3);
 }
 
 TEST_CASE("a batch takes no more pages and runs than one transfer may have") {
