@@ -1,4 +1,5 @@
 #include "engine/restore/create_task.h"
+#include "engine/restore/pid_holder.h"
 
 #include <fmt/format.h>
 #include <linux/sched.h>
@@ -21,6 +22,9 @@ constexpr int kLookEveryMs = 20;
 Failure creation_failed(int error, HostPid pid) {
   std::string what = fmt::format("create a process with pid {}", pid.value);
   if (error == EEXIST) {
+    if (const auto holder = find_pid_holder(pid.value, true)) {
+      return tl::unexpected(Error(ErrorKind::kMachine, holder->description).with_hint(holder->hint));
+    }
     return tl::unexpected(
         Error::from_errno(error, std::move(what))
             .as(ErrorKind::kMachine)
