@@ -38,6 +38,7 @@ Result<void> PlanReport::check() const {
       break;
     }
   }
+  if (first == nullptr) return {};
   if (missing_count_ == 1) {
     Error error(first->kind, text_of(*first));
     if (!first->hint.empty()) error = std::move(error).with_hint(first->hint);
