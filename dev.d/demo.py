@@ -35,6 +35,7 @@ def be_shell(argv):
         os.setpgid(0, 0)
         os.tcsetpgrp(0, os.getpid())
         signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+        os.closerange(3, 4096)  # whatever started the demo may have left pipes open
         os.execvp(argv[0], argv)
     _, status = os.waitpid(pid, 0)
     os._exit(os.waitstatus_to_exitcode(status) & 0xff)
