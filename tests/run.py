@@ -59,6 +59,11 @@ class Run:
         except harness.Skip as skip:
             print(skip)
             return SKIPPED
+        except harness.Failed as failure:
+            where = traceback.extract_tb(failure.__traceback__)[1:]
+            print(" < ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(where)))
+            print(failure)
+            return 1
         except BaseException:
             traceback.print_exc()
             return 1

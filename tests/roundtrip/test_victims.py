@@ -34,6 +34,7 @@ CASES = {
     "restarts": round_trip("restarts"),
     "memory_kinds": round_trip("memory_kinds"),
     "memory_advice": round_trip("memory_advice"),
+    "memory_exotic": round_trip("memory_exotic"),
     "lock_future": round_trip("memory_lock_future"),
     "lock_future_on_fault": round_trip("memory_lock_future", "onfault"),
     "hugetlb": round_trip("hugetlb", prepare=huge_pages),
@@ -56,6 +57,7 @@ CASES = {
     "everything": round_trip("everything"),
     # The other mechanisms.
     "memory_kinds_vm_readv": round_trip("memory_kinds", dump=("--transfer=vm-readv",)),
+    "memory_exotic_vm_readv": round_trip("memory_exotic", dump=("--transfer=vm-readv",)),
     "memory_kinds_one_reader": round_trip("memory_kinds", restore=("--restore-threads=1",)),
     "memory_kinds_many_readers": round_trip("memory_kinds", restore=("--restore-threads=4",)),
     "mm_layout_vdso_retarget": round_trip("mm_layout", restore=("--vdso=retarget",), ignore=("maps",)),

@@ -13,8 +13,9 @@ STAT_FIELDS = {
     27: "endcode", 28: "startstack", 38: "exit_signal", 40: "rt_priority", 41: "policy", 45: "start_data",
     46: "end_data", 47: "start_brk", 48: "arg_start", 49: "arg_end", 50: "env_start", 51: "env_end",
 }
-# Written while a process runs; not state.
-VOLATILE_VM_FLAGS = {"sd"}
+# Not state: soft-dirty is written while a process runs; "gu" says that there may be guard pages, and neighbours
+# that were once one mapping get it together.
+VOLATILE_VM_FLAGS = {"sd", "gu"}
 
 
 def _read(path, mode="r"):
@@ -44,6 +45,14 @@ def _stat(path):
 _HEADER = re.compile(r"^([0-9a-f]+-[0-9a-f]+) (\S+) (\S+) (\S+) (\d+) *(.*)$")
 
 
+_DELETED = re.compile(r"^(/.*/)[^/]* \(deleted\)$")
+
+
+def without_ghost_name(path):
+    """A deleted file keeps its folder and loses its name."""
+    return _DELETED.sub(r"\1(deleted)", path)
+
+
 def maps(pid):
     """[(range, permissions, offset, name, VmFlags)]; device and inode are left out: memory objects get new
     ones."""
@@ -52,7 +61,7 @@ def maps(pid):
         header = _HEADER.match(line)
         if header:
             area, permissions, offset, _, _, name = header.groups()
-            found.append([area, permissions, offset, name, ""])
+            found.append([area, permissions, offset, without_ghost_name(name), ""])
         elif line.startswith("VmFlags:"):
             flags = sorted(set(line.split()[1:]) - VOLATILE_VM_FLAGS)
             found[-1][4] = " ".join(flags)
@@ -76,7 +85,7 @@ def descriptors(pid):
             # Time left runs on; ids and inodes belong to this kernel session.
             if key in ("pos", "flags", "sigmask", "eventfd-count", "clockid", "settime flags") or key.startswith("tfd"):
                 lines.append(re.sub(r"\s*(ino|sdev|pos):\S+", "", line))
-        found[int(name)] = (_ANONYMOUS_INODE.sub("", link), lines)
+        found[int(name)] = (without_ghost_name(_ANONYMOUS_INODE.sub("", link)), sorted(lines))
     return found
 
 

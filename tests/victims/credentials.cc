@@ -1,5 +1,6 @@
-// User and group ids (real, effective, saved, file system), groups, the five capability sets, securebits, no_new_privs.
-// Argument: "user" (a plain user without privileges), "mixed" (different ids, some capabilities), "securebits".
+// User and group ids (real, effective, saved, file system), groups, the five capability sets,
+// securebits, no_new_privs. Argument: "user" (a plain user without privileges), "mixed" (different
+// ids, some capabilities), "securebits".
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
@@ -24,10 +25,12 @@ Capabilities capabilities() {
   return found;
 }
 
-void set_capabilities(victim::Victim& self, uint64_t effective, uint64_t permitted, uint64_t inheritable) {
+void set_capabilities(victim::Victim& self, uint64_t effective, uint64_t permitted,
+                      uint64_t inheritable) {
   Capabilities wanted{};
   for (int half = 0; half < 2; ++half)
-    wanted.data[half] = {static_cast<uint32_t>(effective >> (32 * half)), static_cast<uint32_t>(permitted >> (32 * half)),
+    wanted.data[half] = {static_cast<uint32_t>(effective >> (32 * half)),
+                         static_cast<uint32_t>(permitted >> (32 * half)),
                          static_cast<uint32_t>(inheritable >> (32 * half))};
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   self.must(syscall(SYS_capset, &header, wanted.data) == 0, "capset");
@@ -48,11 +51,14 @@ std::string state() {
   }
   gid_t groups[64];
   const int count = getgroups(64, groups);
-  snprintf(text, sizeof(text), "uid %u %u %u %u gid %u %u %u %u eff %x%08x perm %x%08x inh %x%08x bnd %lx amb %lx secure %x nnp %d groups",
+  snprintf(text, sizeof(text),
+           "uid %u %u %u %u gid %u %u %u %u eff %x%08x perm %x%08x inh %x%08x bnd %lx amb %lx "
+           "secure %x nnp %d groups",
            r, e, s, static_cast<uid_t>(setfsuid(static_cast<uid_t>(-1))), gr, ge, gs,
-           static_cast<gid_t>(setfsgid(static_cast<gid_t>(-1))), caps.data[1].effective, caps.data[0].effective,
-           caps.data[1].permitted, caps.data[0].permitted, caps.data[1].inheritable, caps.data[0].inheritable, bounding,
-           ambient, static_cast<unsigned>(prctl(PR_GET_SECUREBITS)), prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+           static_cast<gid_t>(setfsgid(static_cast<gid_t>(-1))), caps.data[1].effective,
+           caps.data[0].effective, caps.data[1].permitted, caps.data[0].permitted,
+           caps.data[1].inheritable, caps.data[0].inheritable, bounding, ambient,
+           static_cast<unsigned>(prctl(PR_GET_SECUREBITS)), prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
   std::string all = text;
   for (int i = 0; i < count; ++i) all += " " + std::to_string(groups[i]);
   return all;
@@ -68,19 +74,24 @@ void become_user(victim::Victim& self) {
 void become_mixed(victim::Victim& self) {
   const gid_t groups[] = {5, 6};
   self.must(setgroups(2, groups) == 0, "setgroups");
-  for (const int cap : {CAP_SYS_BOOT, CAP_SYS_MODULE, CAP_AUDIT_WRITE}) prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+  for (const int cap : {CAP_SYS_BOOT, CAP_SYS_MODULE, CAP_AUDIT_WRITE})
+    prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
   self.must(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0, "keepcaps");
   self.must(setresgid(1001, 1002, 1003) == 0 && setresuid(1000, 1001, 1002) == 0, "setresuid");
-  const uint64_t permitted = 1u << CAP_NET_BIND_SERVICE | 1u << CAP_CHOWN | 1u << CAP_KILL | 1u << CAP_SETUID;
+  const uint64_t permitted =
+      1u << CAP_NET_BIND_SERVICE | 1u << CAP_CHOWN | 1u << CAP_KILL | 1u << CAP_SETUID;
   const uint64_t inheritable = 1u << CAP_NET_BIND_SERVICE | 1u << CAP_NET_RAW;
-  set_capabilities(self, 1u << CAP_KILL | 1u << CAP_SETUID, permitted | 1u << CAP_NET_RAW, inheritable);
-  self.must(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0) == 0, "ambient");
+  set_capabilities(self, 1u << CAP_KILL | 1u << CAP_SETUID, permitted | 1u << CAP_NET_RAW,
+                   inheritable);
+  self.must(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0) == 0,
+            "ambient");
   // setfsuid wants CAP_SETUID or one of the own ids.
   setfsuid(1002);
 }
 
 void become_secure(victim::Victim& self) {
-  self.must(prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_KEEP_CAPS_LOCKED) == 0,
+  self.must(prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+                                         SECBIT_KEEP_CAPS_LOCKED) == 0,
             "securebits");
   set_capabilities(self, 1u << CAP_CHOWN, 1u << CAP_CHOWN | 1u << CAP_SYS_NICE, 0);
 }

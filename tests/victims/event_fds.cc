@@ -1,4 +1,5 @@
-// eventfd, timerfd, signalfd, memfd with seals, and epoll with watches on them (edge, oneshot, data, nested numbers).
+// eventfd, timerfd, signalfd, memfd with seals, and epoll with watches on them (edge, oneshot,
+// data, nested numbers).
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -56,11 +57,14 @@ int main(int argc, char** argv) {
   kill(getpid(), SIGUSR2);
 
   const int sealed = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  self.must(write(sealed, "sealed text", 11) == 11 && fcntl(sealed, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_WRITE) == 0, "seals");
+  self.must(write(sealed, "sealed text", 11) == 11 &&
+                fcntl(sealed, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_WRITE) == 0,
+            "seals");
   const int memfd = memfd_create("open", MFD_ALLOW_SEALING);
   self.must(write(memfd, "text", 4) == 4, "memfd");
   lseek(memfd, 2, SEEK_SET);
-  const int reopened = open(("/proc/self/fd/" + std::to_string(memfd)).c_str(), O_RDONLY | O_CLOEXEC);
+  const int reopened =
+      open(("/proc/self/fd/" + std::to_string(memfd)).c_str(), O_RDONLY | O_CLOEXEC);
 
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   watch(self, epoll, counter, EPOLLIN, 0x1122334455667788);
@@ -76,37 +80,47 @@ int main(int argc, char** argv) {
   self.ready_and_wait();
 
   auto found = ready_now(epoll);
-  self.expect(found.size() == 3 && found.count(0x1122334455667788) && found.count(4) && found.count(5), "%zu watches ready", found.size());
+  self.expect(
+      found.size() == 3 && found.count(0x1122334455667788) && found.count(4) && found.count(5),
+      "%zu watches ready", found.size());
   self.expect(ready_now(outer).count(6) == 1, "epoll inside epoll");
   const uint64_t one = 1;
-  self.expect(write(silent, &one, 8) == 8 && ready_now(epoll).count(2) == 1, "watch of a silent eventfd");
+  self.expect(write(silent, &one, 8) == 8 && ready_now(epoll).count(2) == 1,
+              "watch of a silent eventfd");
 
   uint64_t value = 0;
   self.expect(read(counter, &value, 8) == 8 && value == 41, "eventfd holds %lu", value);
-  for (int i = 0; i < 3; ++i) self.expect(read(semaphore, &value, 8) == 8 && value == 1, "semaphore step %d", i);
+  for (int i = 0; i < 3; ++i)
+    self.expect(read(semaphore, &value, 8) == 8 && value == 1, "semaphore step %d", i);
   self.expect(read(semaphore, &value, 8) < 0 && errno == EAGAIN, "semaphore holds more");
   self.expect_equal("flags of eventfd", O_RDWR | O_NONBLOCK, fcntl(counter, F_GETFL));
   self.expect_equal("CLOEXEC of eventfd", FD_CLOEXEC, fcntl(counter, F_GETFD));
 
   itimerspec left{};
   timerfd_gettime(timer, &left);
-  self.expect(left.it_value.tv_sec > 800 && left.it_value.tv_sec < 900 && left.it_interval.tv_sec == 30, "timerfd: %ld s", left.it_value.tv_sec);
+  self.expect(
+      left.it_value.tv_sec > 800 && left.it_value.tv_sec < 900 && left.it_interval.tv_sec == 30,
+      "timerfd: %ld s", left.it_value.tv_sec);
   self.expect(read(ticked, &value, 8) == 8 && value == 1, "unread expirations: %lu", value);
   timerfd_gettime(absolute, &left);
-  self.expect(left.it_value.tv_sec > 4800 && left.it_value.tv_sec <= 5000, "absolute timerfd: %ld s", left.it_value.tv_sec);
+  self.expect(left.it_value.tv_sec > 4800 && left.it_value.tv_sec <= 5000,
+              "absolute timerfd: %ld s", left.it_value.tv_sec);
   timerfd_gettime(unarmed, &left);
   self.expect(left.it_value.tv_sec == 0 && left.it_value.tv_nsec == 0, "an unarmed timerfd runs");
 
   signalfd_siginfo info{};
-  self.expect(read(signal_fd, &info, sizeof(info)) == sizeof(info) && info.ssi_signo == SIGUSR2, "signalfd");
+  self.expect(read(signal_fd, &info, sizeof(info)) == sizeof(info) && info.ssi_signo == SIGUSR2,
+              "signalfd");
 
   self.expect_equal("seals", F_SEAL_SHRINK | F_SEAL_WRITE, fcntl(sealed, F_GET_SEALS));
   char text[16] = "";
-  self.expect(pread(sealed, text, 11, 0) == 11 && strcmp(text, "sealed text") == 0, "content of the sealed memfd");
+  self.expect(pread(sealed, text, 11, 0) == 11 && strcmp(text, "sealed text") == 0,
+              "content of the sealed memfd");
   self.expect(pwrite(sealed, "x", 1, 0) < 0 && errno == EPERM, "the sealed memfd can be written");
   self.expect_equal("position of the memfd", 2, lseek(memfd, 0, SEEK_CUR));
   self.expect_equal("position of its second open", 0, lseek(reopened, 0, SEEK_CUR));
-  self.expect(pwrite(memfd, "T", 1, 0) == 1 && read(reopened, text, 1) == 1 && text[0] == 'T', "two opens of one memfd part");
+  self.expect(pwrite(memfd, "T", 1, 0) == 1 && read(reopened, text, 1) == 1 && text[0] == 'T',
+              "two opens of one memfd part");
   self.expect(write(reopened, "x", 1) < 0, "the second open can write");
   return self.finish();
 }

@@ -39,10 +39,14 @@ class Memory : public Item {
     constexpr int kReadWrite = PROT_READ | PROT_WRITE;
     file_ = open(self.path("mapped").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     memfd_ = memfd_create("all", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    self.must(file_ >= 0 && memfd_ >= 0 && ftruncate(file_, kBytes) == 0 && ftruncate(memfd_, kBytes) == 0, "files");
+    self.must(file_ >= 0 && memfd_ >= 0 && ftruncate(file_, kBytes) == 0 &&
+                  ftruncate(memfd_, kBytes) == 0,
+              "files");
     fcntl(memfd_, F_ADD_SEALS, F_SEAL_GROW);
-    areas_ = {area(self, kReadWrite, MAP_PRIVATE | MAP_ANONYMOUS, -1), area(self, kReadWrite, MAP_SHARED | MAP_ANONYMOUS, -1),
-              area(self, kReadWrite, MAP_PRIVATE, file_), area(self, kReadWrite, MAP_SHARED, memfd_),
+    areas_ = {area(self, kReadWrite, MAP_PRIVATE | MAP_ANONYMOUS, -1),
+              area(self, kReadWrite, MAP_SHARED | MAP_ANONYMOUS, -1),
+              area(self, kReadWrite, MAP_PRIVATE, file_),
+              area(self, kReadWrite, MAP_SHARED, memfd_),
               area(self, kReadWrite, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1)};
     for (size_t i = 0; i < areas_.size(); ++i) victim::Pattern::fill(areas_[i], kBytes, i + 1);
     mlock(areas_[0], kPage);
@@ -106,9 +110,13 @@ class Descriptors : public Item {
   }
   void check(victim::Victim& self) override {
     char text[16] = "";
-    self.expect(read(twin_, text, 2) == 2 && strcmp(text, "45") == 0 && lseek(file_, 0, SEEK_CUR) == 6, "file and its dup");
+    self.expect(
+        read(twin_, text, 2) == 2 && strcmp(text, "45") == 0 && lseek(file_, 0, SEEK_CUR) == 6,
+        "file and its dup");
     self.expect(pread(ghost_, text, 3, 0) == 3 && memcmp(text, "boo", 3) == 0, "ghost");
-    self.expect(openat(directory_, "file", O_RDONLY | O_CLOEXEC) >= 0 && fcntl(path_, F_GETFL) & O_PATH, "directory and O_PATH");
+    self.expect(
+        openat(directory_, "file", O_RDONLY | O_CLOEXEC) >= 0 && fcntl(path_, F_GETFL) & O_PATH,
+        "directory and O_PATH");
     epoll_event events[8];
     self.expect_equal("epoll", 2, epoll_wait(epoll_, events, 8, 0));
     self.expect(read(pipe_[0], text, 16) == 11 && read(fifo_, text, 16) == 4, "pipe and FIFO");
@@ -124,7 +132,8 @@ class Descriptors : public Item {
   }
 
  private:
-  int file_, twin_, ghost_, directory_, path_, pipe_[2], fifo_, event_, timer_, signal_, epoll_, null_;
+  int file_, twin_, ghost_, directory_, path_, pipe_[2], fifo_, event_, timer_, signal_, epoll_,
+      null_;
 };
 
 void handler(int) {}
@@ -134,9 +143,10 @@ class Signals : public Item {
   explicit Signals(victim::Victim& self) {
     sigset_t blocked;
     sigemptyset(&blocked);
-    for (const int number : {SIGRTMIN + 8, SIGRTMIN + 9, SIGALRM, SIGUSR1}) sigaddset(&blocked, number);
+    for (const int number : {SIGRTMIN + 8, SIGRTMIN + 9, SIGALRM, SIGUSR1})
+      sigaddset(&blocked, number);
     self.must(pthread_sigmask(SIG_BLOCK, &blocked, nullptr) == 0, "mask");
-    struct sigaction action{};
+    struct sigaction action {};
     action.sa_handler = handler;
     action.sa_flags = SA_RESTART | SA_ONSTACK;
     sigaction(SIGUSR1, &action, nullptr);
@@ -164,9 +174,10 @@ class Signals : public Item {
     for (int i = 0; i < 3; ++i) {
       siginfo_t info{};
       const timespec none{};
-      self.expect(sigtimedwait(&wanted, &info, &none) > 0 && info.si_value.sival_int == 60 + i, "queued signal %d", i);
+      self.expect(sigtimedwait(&wanted, &info, &none) > 0 && info.si_value.sival_int == 60 + i,
+                  "queued signal %d", i);
     }
-    struct sigaction action{};
+    struct sigaction action {};
     sigaction(SIGUSR1, nullptr, &action);
     self.expect(action.sa_handler == handler && (action.sa_flags & SA_ONSTACK) != 0, "handler");
     stack_t stack{};
@@ -226,8 +237,10 @@ class Threads : public Item {
     while (!thread.owner->stop_) victim::Victim::pause_ms(1);
     prctl(PR_GET_NAME, found);
     sched_getaffinity(0, sizeof(cpus), &cpus);
-    thread.good = tid == syscall(SYS_gettid) && strcmp(name, found) == 0 && getpriority(PRIO_PROCESS, 0) == number &&
-                  prctl(PR_GET_TIMERSLACK) == 70'000 + number && CPU_COUNT(&cpus) == 1 && value == 1.0 + static_cast<double>(number);
+    thread.good = tid == syscall(SYS_gettid) && strcmp(name, found) == 0 &&
+                  getpriority(PRIO_PROCESS, 0) == number &&
+                  prctl(PR_GET_TIMERSLACK) == 70'000 + number && CPU_COUNT(&cpus) == 1 &&
+                  value == 1.0 + static_cast<double>(number);
     return nullptr;
   }
   Thread threads_[5] = {};
@@ -264,7 +277,9 @@ class Attributes : public Item {
     self.expect(access("file", F_OK) == 0, "working directory");
     gid_t groups[4];
     self.expect(getgroups(4, groups) == 3 && groups[2] == 9 && getgid() == 10, "groups");
-    self.expect(prctl(PR_CAPBSET_READ, 22, 0, 0, 0) == 0 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1, "capabilities");
+    self.expect(
+        prctl(PR_CAPBSET_READ, 22, 0, 0, 0) == 0 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1,
+        "capabilities");
   }
 };
 

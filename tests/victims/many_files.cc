@@ -26,8 +26,11 @@ int main(int argc, char** argv) {
   for (size_t i = 0; i < numbers.size(); ++i) {
     if (numbers[i] < 0) continue;
     uint64_t value = 0;
-    if (i % 4 == 3) self.expect_equal("position", static_cast<long long>(i), lseek(numbers[i], 0, SEEK_CUR));
-    if (i % 4 == 2) self.expect(read(numbers[i], &value, 8) == 8 && value == i - 1, "eventfd %zu holds %lu", i, value);
+    if (i % 4 == 3)
+      self.expect_equal("position", static_cast<long long>(i), lseek(numbers[i], 0, SEEK_CUR));
+    if (i % 4 == 2)
+      self.expect(read(numbers[i], &value, 8) == 8 && value == i - 1, "eventfd %zu holds %lu", i,
+                  value);
     self.expect(fcntl(numbers[i], F_GETFD) >= 0, "descriptor %d is gone", numbers[i]);
   }
   return self.finish();

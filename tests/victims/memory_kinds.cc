@@ -1,5 +1,6 @@
-// Every ordinary kind of memory with content: private anonymous, copied-on-write file pages, shared file,
-// anonymous shared, memfd, /dev/shm, brk heap, stack that grows down, PROT_NONE with content, read-only, zero pages.
+// Every ordinary kind of memory with content: private anonymous, copied-on-write file pages, shared
+// file, anonymous shared, memfd, /dev/shm, brk heap, stack that grows down, PROT_NONE with content,
+// read-only, zero pages.
 #include <sys/mman.h>
 
 #include <vector>
@@ -12,7 +13,8 @@ constexpr size_t kPage = 4096;
 constexpr size_t kPages = 16;
 constexpr size_t kBytes = kPages * kPage;
 
-unsigned char* map(victim::Victim& self, size_t bytes, int protection, int flags, int fd = -1, off_t offset = 0) {
+unsigned char* map(victim::Victim& self, size_t bytes, int protection, int flags, int fd = -1,
+                   off_t offset = 0) {
   void* area = mmap(nullptr, bytes, protection, flags, fd, offset);
   self.must(area != MAP_FAILED, "mmap");
   return static_cast<unsigned char*>(area);
@@ -29,7 +31,8 @@ int data_file(victim::Victim& self, const char* name) {
 
 // A private area with pages 0, 2, 4 … written; the others never touched.
 void fill_even(unsigned char* area, uint64_t seed) {
-  for (size_t page = 0; page < kPages; page += 2) victim::Pattern::fill(area + page * kPage, kPage, seed + page);
+  for (size_t page = 0; page < kPages; page += 2)
+    victim::Pattern::fill(area + page * kPage, kPage, seed + page);
 }
 bool even_is_good(const unsigned char* area, uint64_t seed) {
   for (size_t page = 0; page < kPages; page += 2)
@@ -86,7 +89,8 @@ int main(int argc, char** argv) {
   auto* unreadable = map(self, kBytes, kReadWrite, MAP_PRIVATE | MAP_ANONYMOUS);
   fill_even(unreadable, 70);
   mprotect(unreadable, kBytes, PROT_NONE);
-  auto* reserved = map(self, size_t{1} << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+  auto* reserved =
+      map(self, size_t{1} << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
 
   auto* read_only = map(self, kBytes, kReadWrite, MAP_PRIVATE | MAP_ANONYMOUS);
   fill_even(read_only, 80);
@@ -114,16 +118,19 @@ int main(int argc, char** argv) {
   self.expect(shared_twin[kPage] == 31, "two mappings of one shared area");
   shared[kPage] = 0;
   self.expect(even_is_good(memfd_shared, 40), "memfd");
-  self.expect(victim::Pattern::matches(memfd_private + 2 * kPage, kPage, 41), "private page of a memfd");
+  self.expect(victim::Pattern::matches(memfd_private + 2 * kPage, kPage, 41),
+              "private page of a memfd");
   memfd_shared[kPage] = 42;
   unsigned char byte = 0;
-  self.expect(pread(memfd, &byte, 1, kPage) == 1 && byte == 42 && memfd_private[kPage] == 42, "memfd and mapping part");
+  self.expect(pread(memfd, &byte, 1, kPage) == 1 && byte == 42 && memfd_private[kPage] == 42,
+              "memfd and mapping part");
   memfd_shared[kPage] = 0;
   self.expect(even_is_good(shm_area, 50), "/dev/shm");
   shm_area[kPage] = 51;
   self.expect(pread(shm, &byte, 1, kPage) == 1 && byte == 51, "/dev/shm file and mapping part");
   self.expect(victim::Pattern::matches(heap, kBytes, 60), "heap");
-  self.expect(sbrk(0) == static_cast<char*>(heap_before) + kBytes && sbrk(kPage) == heap + kBytes, "brk moved");
+  self.expect(sbrk(0) == static_cast<char*>(heap_before) + kBytes && sbrk(kPage) == heap + kBytes,
+              "brk moved");
   mprotect(unreadable, kBytes, PROT_READ);
   self.expect(even_is_good(unreadable, 70) && odd_is_zero(unreadable), "PROT_NONE area's content");
   mprotect(reserved + (size_t{1} << 29), kPage, kReadWrite);

@@ -19,7 +19,8 @@ int main(int argc, char** argv) {
   while (fgets(line, sizeof(line), smaps) != nullptr) {
     unsigned long start = 0, end = 0;
     if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-      here = reinterpret_cast<unsigned long>(area) >= start && reinterpret_cast<unsigned long>(area) < end;
+      here = reinterpret_cast<unsigned long>(area) >= start &&
+             reinterpret_cast<unsigned long>(area) < end;
     if (here && strncmp(line, "VmFlags:", 8) == 0) flagged = strstr(line, " lo ") != nullptr;
   }
   fclose(smaps);

@@ -1,5 +1,5 @@
-// The layout the kernel keeps of a process: arguments, environment, auxv, brk, exe link, dumpable, THP, a changed
-// command line; the vDSO at its old address and working.
+// The layout the kernel keeps of a process: arguments, environment, auxv, brk, exe link, dumpable,
+// THP, a changed command line; the vDSO at its old address and working.
 #include <elf.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
@@ -12,7 +12,8 @@ std::string read_file(const char* path) {
   std::string text;
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   char buffer[4096];
-  for (ssize_t got; (got = read(fd, buffer, sizeof(buffer))) > 0;) text.append(buffer, static_cast<size_t>(got));
+  for (ssize_t got; (got = read(fd, buffer, sizeof(buffer))) > 0;)
+    text.append(buffer, static_cast<size_t>(got));
   close(fd);
   return text;
 }
@@ -30,7 +31,8 @@ std::string layout() {
   size_t at = text.rfind(')') + 2;
   for (int field = 3; at < text.size(); ++field) {
     const size_t end = text.find(' ', at);
-    if ((field >= 26 && field <= 28) || (field >= 45 && field <= 51)) kept += text.substr(at, end - at) + " ";
+    if ((field >= 26 && field <= 28) || (field >= 45 && field <= 51))
+      kept += text.substr(at, end - at) + " ";
     if (end == std::string::npos) break;
     at = end + 1;
   }
@@ -54,7 +56,8 @@ int main(int argc, char** argv) {
   self.ready_and_wait();
 
   self.expect(read_file("/proc/self/auxv") == auxv, "auxv changed");
-  self.expect(layout() == before_layout, "layout is %s, was %s", layout().c_str(), before_layout.c_str());
+  self.expect(layout() == before_layout, "layout is %s, was %s", layout().c_str(),
+              before_layout.c_str());
   self.expect(exe() == before_exe, "exe is %s, was %s", exe().c_str(), before_exe.c_str());
   self.expect(read_file("/proc/self/environ") == before_environ, "environ changed");
   self.expect(read_file("/proc/self/cmdline") == before_cmdline, "cmdline changed");
@@ -66,6 +69,7 @@ int main(int argc, char** argv) {
   timespec now{};
   syscall(228 /* clock_gettime */, CLOCK_MONOTONIC, &now);
   const long long by_kernel = now.tv_sec * 1000LL + now.tv_nsec / 1'000'000;
-  self.expect(by_kernel - by_vdso >= 0 && by_kernel - by_vdso < 100, "the vDSO's clock is off by %lld ms", by_kernel - by_vdso);
+  self.expect(by_kernel - by_vdso >= 0 && by_kernel - by_vdso < 100,
+              "the vDSO's clock is off by %lld ms", by_kernel - by_vdso);
   return self.finish();
 }

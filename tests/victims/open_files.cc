@@ -1,5 +1,6 @@
-// Regular files in every open mode, with positions and append, directories half read, O_PATH, descriptors that share one
-// description and descriptors that do not, a file opened twice, close-on-exec, owner and signal, standard devices.
+// Regular files in every open mode, with positions and append, directories half read, O_PATH,
+// descriptors that share one description and descriptors that do not, a file opened twice,
+// close-on-exec, owner and signal, standard devices.
 #include <dirent.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -46,12 +47,14 @@ int main(int argc, char** argv) {
   self.must(fchmod(unwritable, 0400) == 0, "fchmod");
 
   self.must(mkdir(self.path("dir").c_str(), 0755) == 0, "mkdir");
-  for (char name = 'a'; name <= 'j'; ++name) close(opened(self, self.path("dir/") + name, O_WRONLY | O_CREAT));
+  for (char name = 'a'; name <= 'j'; ++name)
+    close(opened(self, self.path("dir/") + name, O_WRONLY | O_CREAT));
   DIR* directory = opendir(self.path("dir").c_str());
   const int path_dir = opened(self, self.path("dir"), O_PATH | O_DIRECTORY);
 
   const int null = opened(self, "/dev/null", O_RDWR), zero = opened(self, "/dev/zero", O_RDONLY);
-  const int full = opened(self, "/dev/full", O_WRONLY), random = opened(self, "/dev/urandom", O_RDONLY);
+  const int full = opened(self, "/dev/full", O_WRONLY),
+            random = opened(self, "/dev/urandom", O_RDONLY);
   const int slow_random = opened(self, "/dev/random", O_RDONLY);
 
   fcntl(both, F_SETSIG, SIGRTMIN + 4);
@@ -65,7 +68,8 @@ int main(int argc, char** argv) {
   self.expect_equal("position of O_WRONLY", 12, position(writer));
   self.expect_equal("position past the end", 1 << 20, position(past_end));
   self.expect_equal("flags of O_RDONLY", O_RDONLY | O_NOATIME, fcntl(reader, F_GETFL) & ~0100000);
-  self.expect_equal("flags of O_WRONLY", O_WRONLY | O_NONBLOCK | O_DSYNC, fcntl(writer, F_GETFL) & ~0100000);
+  self.expect_equal("flags of O_WRONLY", O_WRONLY | O_NONBLOCK | O_DSYNC,
+                    fcntl(writer, F_GETFL) & ~0100000);
   self.expect_equal("flags of O_APPEND", O_WRONLY | O_APPEND, fcntl(append, F_GETFL) & ~0100000);
   self.expect_equal("flags of O_PATH", O_PATH, fcntl(path_only, F_GETFL) & O_PATH);
   self.expect_equal("CLOEXEC of the reader", FD_CLOEXEC, fcntl(reader, F_GETFD));
@@ -78,13 +82,20 @@ int main(int argc, char** argv) {
   self.expect_equal("another open does not", 3, position(reader));
   self.expect(write(append, "+", 1) == 1 && position(append) == 17, "append");
   self.expect(write(reader, "x", 1) < 0 && text_at(writer, 1).empty(), "access mode");
-  self.expect(pwrite(both, "Z", 1, 0) == 1 && lseek(reader, 0, SEEK_SET) == 0 && text_at(reader, 1) == "Z",
-              "all lead to one file");
-  self.expect(write(unwritable, "ok", 2) == 2, "a descriptor opened for writing before the mode changed");
-  struct stat info{}, path_info{};
-  self.expect(fstat(path_only, &path_info) == 0 && fstat(both, &info) == 0 && info.st_ino == path_info.st_ino, "O_PATH file");
+  self.expect(
+      pwrite(both, "Z", 1, 0) == 1 && lseek(reader, 0, SEEK_SET) == 0 && text_at(reader, 1) == "Z",
+      "all lead to one file");
+  self.expect(write(unwritable, "ok", 2) == 2,
+              "a descriptor opened for writing before the mode changed");
+  struct stat info {
+  }, path_info{};
+  self.expect(fstat(path_only, &path_info) == 0 && fstat(both, &info) == 0 &&
+                  info.st_ino == path_info.st_ino,
+              "O_PATH file");
   // Undone, so that the checkpoint can be restored again.
-  self.must(ftruncate(both, 16) == 0 && pwrite(both, "0", 1, 0) == 1 && ftruncate(unwritable, 0) == 0, "undo");
+  self.must(
+      ftruncate(both, 16) == 0 && pwrite(both, "0", 1, 0) == 1 && ftruncate(unwritable, 0) == 0,
+      "undo");
 
   std::set<std::string> names;
   while (const dirent* entry = readdir(directory)) names.insert(entry->d_name);
@@ -100,6 +111,7 @@ int main(int argc, char** argv) {
   self.expect_equal("F_GETSIG", SIGRTMIN + 4, fcntl(both, F_GETSIG));
   f_owner_ex found{};
   fcntl(both, F_GETOWN_EX, &found);
-  self.expect(found.type == F_OWNER_TID && found.pid == getpid(), "owner is %d:%d", found.type, found.pid);
+  self.expect(found.type == F_OWNER_TID && found.pid == getpid(), "owner is %d:%d", found.type,
+              found.pid);
   return self.finish();
 }

@@ -1,7 +1,9 @@
-// Holds one object that can't be checkpointed; the argument names it. After the refusal it must still work.
+// Holds one object that can't be checkpointed; the argument names it. After the refusal it must
+// still work.
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
 #include <mqueue.h>
+#include <netinet/in.h>
 #include <sys/fanotify.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
@@ -10,7 +12,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <netinet/in.h>
 
 #include "tests/victims/victim.h"
 
@@ -42,7 +43,9 @@ int make(victim::Victim& self, const std::string& kind) {
   if (kind == "half-pipe") return 0;  // the test gives us one as stdin
   if (kind == "flock" || kind == "posix-lock") {
     const int fd = open(self.path("locked").c_str(), O_RDWR | O_CREAT, 0600);
-    struct flock lock{F_WRLCK, SEEK_SET, 0, 10, 0};
+    struct flock lock {
+      F_WRLCK, SEEK_SET, 0, 10, 0
+    };
     if (kind == "flock" ? flock(fd, LOCK_EX) != 0 : fcntl(fd, F_SETLK, &lock) != 0) return -1;
     return fd;
   }

@@ -1,5 +1,5 @@
-// Every register a program can see keeps its value while a thread spins in a tight loop without system
-// calls: general registers, flags, x87, SSE, AVX, AVX-512, MXCSR, fs and gs base.
+// Every register a program can see keeps its value while a thread spins in a tight loop without
+// system calls: general registers, flags, x87, SSE, AVX, AVX-512, MXCSR, fs and gs base.
 #include <asm/prctl.h>
 #include <cpuid.h>
 #include <immintrin.h>
@@ -14,8 +14,10 @@
 namespace {
 
 std::atomic<uint32_t> stop{0};
+std::atomic<int> started{0};
 
-// Fills the callee-visible general registers, spins on *stop, compares. Returns a mask of the wrong ones.
+// Fills the callee-visible general registers, spins on *stop, compares. Returns a mask of the wrong
+// ones.
 uint64_t spin_general(std::atomic<uint32_t>* flag) {
   uint64_t wrong = 0;
   asm volatile(
@@ -30,8 +32,9 @@ uint64_t spin_general(std::atomic<uint32_t>* flag) {
       "std\n"
       "1: pause\n cmpl $0, (%%rdi)\n je 1b\n"
       "pushfq\n cld\n popq %%rax\n and $0x400, %%rax\n xor $0x400, %%rax\n"
-#define CHECK_REGISTER(reg, value, bit)                                    \
-  "push %%r15\n mov $" value ", %%r15\n cmp %%r15, %%" reg "\n pop %%r15\n" \
+#define CHECK_REGISTER(reg, value, bit)                    \
+  "push %%r15\n mov $" value ", %%r15\n cmp %%r15, %%" reg \
+  "\n pop %%r15\n"                                         \
   "je 2f\n or $" bit ", %%rax\n 2:\n"
       CHECK_REGISTER("rbx", "0x1111111111111111", "0x1")
       CHECK_REGISTER("rcx", "0x2222222222222222", "0x2")
@@ -54,7 +57,10 @@ uint64_t spin_general(std::atomic<uint32_t>* flag) {
   return wrong;
 }
 
-void* general_thread(void*) { return reinterpret_cast<void*>(spin_general(&stop)); }
+void* general_thread(void*) {
+  ++started;
+  return reinterpret_cast<void*>(spin_general(&stop));
+}
 
 struct alignas(64) Vectors {
   uint64_t words[32][8];
@@ -64,17 +70,19 @@ uint64_t masks_loaded[8], masks_stored[8];
 
 __attribute__((target("avx512f,avx512bw"))) void spin_avx512() {
   asm volatile(
-      ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
+      ".irp "
+      "n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
       "vmovdqu64 \\n*64(%0), %%zmm\\n\n .endr\n"
       ".irp n,1,2,3,4,5,6,7\n kmovq \\n*8(%2), %%k\\n\n .endr\n"
       "1: pause\n cmpl $0, (%4)\n je 1b\n"
-      ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
+      ".irp "
+      "n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\n"
       "vmovdqu64 %%zmm\\n, \\n*64(%1)\n .endr\n"
       ".irp n,1,2,3,4,5,6,7\n kmovq %%k\\n, \\n*8(%3)\n .endr\n"
       :
       : "r"(&loaded), "r"(&stored), "r"(masks_loaded), "r"(masks_stored), "r"(&stop)
-      : "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-        "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+      : "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+        "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 }
 
 __attribute__((target("avx2"))) void spin_avx() {
@@ -84,8 +92,8 @@ __attribute__((target("avx2"))) void spin_avx() {
       ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n vmovdqu %%ymm\\n, \\n*64(%1)\n .endr\n"
       :
       : "r"(&loaded), "r"(&stored), "r"(&stop)
-      : "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-        "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+      : "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+        "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 }
 
 int vector_words() {
@@ -94,6 +102,7 @@ int vector_words() {
 }
 
 void* vector_thread(void*) {
+  ++started;
   if (vector_words() == 8) spin_avx512();
   if (vector_words() == 4) spin_avx();
   return nullptr;
@@ -104,7 +113,8 @@ uint16_t x87_control = 0;
 uint32_t mxcsr = 0;
 
 void* x87_thread(void*) {
-  uint16_t control = 0x0e7f;  // round to zero, double precision
+  ++started;
+  uint16_t control = 0x0e7f;      // round to zero, double precision
   uint32_t sse_control = 0x7f80;  // round to zero
   asm volatile(
       "fninit\n fldcw %2\n ldmxcsr %4\n fld1\n fldpi\n fldl2e\n fldl2t\n fldlg2\n fldln2\n"
@@ -123,6 +133,7 @@ uint64_t gs_block[4] = {0xfeedface, 2, 3, 4};
 uint64_t gs_base_seen = 0, gs_value_seen = 0, fs_base_same = 0;
 
 void* base_thread(void*) {
+  ++started;
   unsigned long fs_before = 0, fs_after = 0, gs = 0;
   syscall(SYS_arch_prctl, ARCH_SET_GS, gs_block);
   syscall(SYS_arch_prctl, ARCH_GET_FS, &fs_before);
@@ -145,7 +156,9 @@ int main(int argc, char** argv) {
   victim::Pattern::fill(masks_loaded, sizeof(masks_loaded), 6);
   pthread_t threads[4];
   void* (*bodies[4])(void*) = {general_thread, vector_thread, x87_thread, base_thread};
-  for (int i = 0; i < 4; ++i) self.must(pthread_create(&threads[i], nullptr, bodies[i], nullptr) == 0, "thread");
+  for (int i = 0; i < 4; ++i)
+    self.must(pthread_create(&threads[i], nullptr, bodies[i], nullptr) == 0, "thread");
+  while (started != 4) victim::Victim::pause_ms(1);
   self.ready_and_wait();
   stop = 1;
   void* wrong = nullptr;
@@ -158,15 +171,20 @@ int main(int argc, char** argv) {
     self.expect(memcmp(loaded.words[i], stored.words[i], static_cast<size_t>(words) * 8) == 0,
                 "vector register %d changed", i);
   if (words == 8)
-    for (int i = 1; i < 8; ++i) self.expect(masks_loaded[i] == masks_stored[i], "mask register %d changed", i);
+    for (int i = 1; i < 8; ++i)
+      self.expect(masks_loaded[i] == masks_stored[i], "mask register %d changed", i);
 
   long double expected[6];
   uint16_t control = 0x0e7f;
   asm volatile(
       "fninit\n fldcw %1\n fld1\n fldpi\n fldl2e\n fldl2t\n fldlg2\n fldln2\n"
-      "fstpt (%0)\n fstpt 16(%0)\n fstpt 32(%0)\n fstpt 48(%0)\n fstpt 64(%0)\n fstpt 80(%0)\n fninit"
-      : : "r"(expected), "m"(control) : "memory");
-  for (int i = 0; i < 6; ++i) self.expect(memcmp(&expected[i], &x87_out[i], 10) == 0, "x87 register %d changed", i);
+      "fstpt (%0)\n fstpt 16(%0)\n fstpt 32(%0)\n fstpt 48(%0)\n fstpt 64(%0)\n fstpt 80(%0)\n "
+      "fninit"
+      :
+      : "r"(expected), "m"(control)
+      : "memory");
+  for (int i = 0; i < 6; ++i)
+    self.expect(memcmp(&expected[i], &x87_out[i], 10) == 0, "x87 register %d changed", i);
   self.expect_equal("x87 control word", 0x0e7f, x87_control);
   self.expect_equal("MXCSR control", 0x7f80, mxcsr & ~0x3f);
   self.expect(gs_base_seen == reinterpret_cast<uint64_t>(gs_block), "gs base moved");

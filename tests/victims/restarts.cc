@@ -1,6 +1,6 @@
-// System calls that are under way at the freeze go on with the time they have left: nanosleep with and without a
-// remainder, absolute and relative clock_nanosleep, poll, futex, and those that never end by themselves.
-// Time spent in the checkpoint does not count for relative sleeps.
+// System calls that are under way at the freeze go on with the time they have left: nanosleep with
+// and without a remainder, absolute and relative clock_nanosleep, poll, futex, and those that never
+// end by themselves. Time spent in the checkpoint does not count for relative sleeps.
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
@@ -29,8 +29,15 @@ struct Sleep {
 
 timespec span(long milliseconds) { return {milliseconds / 1000, milliseconds % 1000 * 1'000'000}; }
 
-long sleep_plain() { const auto t = span(kSleepMs); return syscall(SYS_nanosleep, &t, nullptr); }
-long sleep_remainder() { const auto t = span(kSleepMs); timespec left{}; return syscall(SYS_nanosleep, &t, &left); }
+long sleep_plain() {
+  const auto t = span(kSleepMs);
+  return syscall(SYS_nanosleep, &t, nullptr);
+}
+long sleep_remainder() {
+  const auto t = span(kSleepMs);
+  timespec left{};
+  return syscall(SYS_nanosleep, &t, &left);
+}
 long sleep_clock() {
   const auto t = span(kSleepMs);
   return syscall(SYS_clock_nanosleep, CLOCK_BOOTTIME, 0, &t, nullptr);
@@ -74,9 +81,12 @@ void* read_body(void*) {
 int main(int argc, char** argv) {
   victim::Victim self(argc, argv);
   self.must(pipe2(quiet_pipe, O_CLOEXEC) == 0, "pipe2");
-  static Sleep sleeps[] = {{"nanosleep", sleep_plain},         {"nanosleep with remainder", sleep_remainder},
-                           {"clock_nanosleep", sleep_clock},   {"absolute clock_nanosleep", sleep_absolute},
-                           {"poll", wait_poll},                {"futex", wait_futex}};
+  static Sleep sleeps[] = {{"nanosleep", sleep_plain},
+                           {"nanosleep with remainder", sleep_remainder},
+                           {"clock_nanosleep", sleep_clock},
+                           {"absolute clock_nanosleep", sleep_absolute},
+                           {"poll", wait_poll},
+                           {"futex", wait_futex}};
   std::vector<pthread_t> threads(std::size(sleeps));
   for (size_t i = 0; i < std::size(sleeps); ++i)
     self.must(pthread_create(&threads[i], nullptr, body, &sleeps[i]) == 0, "thread");
@@ -85,13 +95,15 @@ int main(int argc, char** argv) {
   while (started != static_cast<int>(std::size(sleeps)) + 1) victim::Victim::pause_ms(1);
   self.ready_and_wait();
 
-  // The verdict is asked for at any time; sleeps may be over or not. They must end well, and not late.
+  // The verdict is asked for at any time; sleeps may be over or not. They must end well, and not
+  // late.
   const long long deadline = victim::now_ms() + kSleepMs + 500;
   for (size_t i = 0; i < std::size(sleeps); ++i) {
     while (!sleeps[i].done && victim::now_ms() < deadline) victim::Victim::pause_ms(5);
     if (!self.expect(sleeps[i].done, "%s is still asleep", sleeps[i].name)) continue;
     pthread_join(threads[i], nullptr);
-    self.expect(sleeps[i].result == 0, "%s returned %ld errno %d", sleeps[i].name, sleeps[i].result, sleeps[i].error);
+    self.expect(sleeps[i].result == 0, "%s returned %ld errno %d", sleeps[i].name, sleeps[i].result,
+                sleeps[i].error);
   }
   self.must(write(quiet_pipe[1], "x", 1) == 1, "write");
   pthread_join(reader, nullptr);

@@ -1,4 +1,5 @@
-// What the C library and the kernel agreed on for each thread: robust mutex lists, rseq, clear_child_tid.
+// What the C library and the kernel agreed on for each thread: robust mutex lists, rseq,
+// clear_child_tid.
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sys/rseq.h>
@@ -15,7 +16,8 @@ std::atomic<bool> held{false}, leave{false};
 std::atomic<bool> rseq_good{false};
 
 const struct rseq* own_rseq() {
-  return reinterpret_cast<const struct rseq*>(static_cast<char*>(__builtin_thread_pointer()) + __rseq_offset);
+  return reinterpret_cast<const struct rseq*>(static_cast<char*>(__builtin_thread_pointer()) +
+                                              __rseq_offset);
 }
 
 // The kernel keeps cpu_id of a registered area up to date whenever the thread is scheduled.

@@ -1,4 +1,5 @@
-// Scheduling of each thread: policy, priority, nice, affinity, I/O priority, timer slack, reset-on-fork.
+// Scheduling of each thread: policy, priority, nice, affinity, I/O priority, timer slack,
+// reset-on-fork.
 #include <pthread.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -16,7 +17,7 @@ std::atomic<bool> stop{false};
 
 struct Setting {
   int policy, priority, nice;
-  int cpu;         // -1: all
+  int cpu;  // -1: all
   int io_priority;
   pthread_t thread{};
   std::string before{}, after{};
@@ -33,8 +34,9 @@ std::string state() {
   const auto tid = static_cast<id_t>(syscall(SYS_gettid));
   char text[200];
   snprintf(text, sizeof(text), "policy %x priority %d nice %d cpus %lx io %ld slack %d",
-           static_cast<unsigned>(syscall(SYS_sched_getscheduler, 0)), param.sched_priority, getpriority(PRIO_PROCESS, tid), mask,
-           syscall(SYS_ioprio_get, 1, 0), prctl(PR_GET_TIMERSLACK));
+           static_cast<unsigned>(syscall(SYS_sched_getscheduler, 0)), param.sched_priority,
+           getpriority(PRIO_PROCESS, tid), mask, syscall(SYS_ioprio_get, 1, 0),
+           prctl(PR_GET_TIMERSLACK));
   return text;
 }
 
@@ -65,8 +67,9 @@ void* body(void* argument) {
 int main(int argc, char** argv) {
   victim::Victim self(argc, argv);
   static Setting settings[] = {
-      {SCHED_OTHER, 0, 5, -1, 0},      {SCHED_BATCH, 0, 10, 0, (2 << 13) | 3}, {SCHED_IDLE, 0, 0, -1, 3 << 13},
-      {SCHED_FIFO, 7, 0, -1, 0},       {SCHED_RR, 3, 0, 0, (1 << 13) | 2},     {SCHED_OTHER | SCHED_RESET_ON_FORK, 0, -3, -1, 0},
+      {SCHED_OTHER, 0, 5, -1, 0},         {SCHED_BATCH, 0, 10, 0, (2 << 13) | 3},
+      {SCHED_IDLE, 0, 0, -1, 3 << 13},    {SCHED_FIFO, 7, 0, -1, 0},
+      {SCHED_RR, 3, 0, 0, (1 << 13) | 2}, {SCHED_OTHER | SCHED_RESET_ON_FORK, 0, -3, -1, 0},
   };
   for (auto& setting : settings)
     self.must(pthread_create(&setting.thread, nullptr, body, &setting) == 0, "thread");
@@ -75,7 +78,8 @@ int main(int argc, char** argv) {
   stop = true;
   for (auto& setting : settings) {
     pthread_join(setting.thread, nullptr);
-    self.expect(setting.before == setting.after, "%s, was %s", setting.after.c_str(), setting.before.c_str());
+    self.expect(setting.before == setting.after, "%s, was %s", setting.after.c_str(),
+                setting.before.c_str());
   }
   return self.finish();
 }

@@ -1,5 +1,5 @@
-// Two seccomp filters, on top of each other, that make harmless system calls fail with numbers of their own; one more
-// in a thread. Only what the victim needs stays allowed.
+// Two seccomp filters, on top of each other, that make harmless system calls fail with numbers of
+// their own; one more in a thread. Only what the victim needs stays allowed.
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
-// Signal state: handlers with flags and masks, thread masks, alternate stacks, ignored signals, pending signals
-// with their siginfo, real-time queues in order, shared and per thread.
+// Signal state: handlers with flags and masks, thread masks, alternate stacks, ignored signals,
+// pending signals with their siginfo, real-time queues in order, shared and per thread.
 #include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -56,12 +56,14 @@ std::vector<Queued> drain(const sigset_t& set) {
   return found;
 }
 
-void compare(victim::Victim& self, const char* what, const std::vector<Queued>& expected, const std::vector<Queued>& found) {
-  self.expect(expected.size() == found.size(), "%s: %zu signals pending, were %zu", what, found.size(), expected.size());
+void compare(victim::Victim& self, const char* what, const std::vector<Queued>& expected,
+             const std::vector<Queued>& found) {
+  self.expect(expected.size() == found.size(), "%s: %zu signals pending, were %zu", what,
+              found.size(), expected.size());
   for (size_t i = 0; i < expected.size() && i < found.size(); ++i)
     self.expect(expected[i].signal == found[i].signal && expected[i].value == found[i].value,
-                "%s: place %zu holds signal %d value %d, was %d value %d", what, i, found[i].signal, found[i].value,
-                expected[i].signal, expected[i].value);
+                "%s: place %zu holds signal %d value %d, was %d value %d", what, i, found[i].signal,
+                found[i].value, expected[i].signal, expected[i].value);
 }
 
 std::atomic<pid_t> thread_tid{0};
@@ -95,13 +97,13 @@ int main(int argc, char** argv) {
   stack_t stack{alternate, 0, kAlternateBytes};
   self.must(sigaltstack(&stack, nullptr) == 0, "sigaltstack");
 
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_sigaction = handler;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER;
   sigaddset(&action.sa_mask, SIGUSR2);
   sigaddset(&action.sa_mask, SIGRTMAX);
   sigaction(SIGRTMIN + 5, &action, nullptr);
-  struct sigaction once{};
+  struct sigaction once {};
   once.sa_handler = plain_handler;
   once.sa_flags = static_cast<int>(SA_RESETHAND) | SA_NOCLDSTOP;
   sigaction(SIGHUP, &once, nullptr);
@@ -110,7 +112,8 @@ int main(int argc, char** argv) {
 
   sigset_t blocked;
   sigemptyset(&blocked);
-  for (int number : {SIGUSR1, SIGTERM, SIGWINCH, SIGRTMIN + 1, SIGRTMIN + 2, SIGRTMIN + 3}) sigaddset(&blocked, number);
+  for (int number : {SIGUSR1, SIGTERM, SIGWINCH, SIGRTMIN + 1, SIGRTMIN + 2, SIGRTMIN + 3})
+    sigaddset(&blocked, number);
   sigprocmask(SIG_SETMASK, &blocked, nullptr);
 
   char* thread_stack = new char[kAlternateBytes];
@@ -132,7 +135,8 @@ int main(int argc, char** argv) {
   sigset_t now;
   sigprocmask(SIG_SETMASK, nullptr, &now);
   for (int number = 1; number <= SIGRTMAX; ++number)
-    self.expect(sigismember(&now, number) == sigismember(&blocked, number), "mask of signal %d changed", number);
+    self.expect(sigismember(&now, number) == sigismember(&blocked, number),
+                "mask of signal %d changed", number);
   compare(self, "leader", {{SIGTERM, 55}}, [&] {
     sigset_t set;
     sigemptyset(&set);
@@ -143,24 +147,33 @@ int main(int argc, char** argv) {
   sigemptyset(&rest);
   for (int number : {SIGUSR1, SIGRTMIN + 1, SIGRTMIN + 2}) sigaddset(&rest, number);
   compare(self, "process",
-          {{SIGUSR1, -SI_USER}, {SIGRTMIN + 1, 100}, {SIGRTMIN + 1, 101}, {SIGRTMIN + 1, 102},
-           {SIGRTMIN + 1, 103}, {SIGRTMIN + 1, 104}, {SIGRTMIN + 2, 7}},
+          {{SIGUSR1, -SI_USER},
+           {SIGRTMIN + 1, 100},
+           {SIGRTMIN + 1, 101},
+           {SIGRTMIN + 1, 102},
+           {SIGRTMIN + 1, 103},
+           {SIGRTMIN + 1, 104},
+           {SIGRTMIN + 2, 7}},
           drain(rest));
 
   thread_go = true;
   pthread_join(thread, nullptr);
-  compare(self, "thread", {{SIGRTMIN + 3, 200}, {SIGRTMIN + 3, 201}, {SIGRTMIN + 3, 202}}, thread_found);
-  self.expect(sigismember(&thread_mask_after, SIGRTMIN + 4) == 1 && sigismember(&thread_mask_after, SIGHUP) == 0,
+  compare(self, "thread", {{SIGRTMIN + 3, 200}, {SIGRTMIN + 3, 201}, {SIGRTMIN + 3, 202}},
+          thread_found);
+  self.expect(sigismember(&thread_mask_after, SIGRTMIN + 4) == 1 &&
+                  sigismember(&thread_mask_after, SIGHUP) == 0,
               "the thread's mask changed");
-  self.expect(thread_stack_after.ss_sp == thread_stack && thread_stack_after.ss_size == kAlternateBytes,
-              "the thread's alternate stack changed");
+  self.expect(
+      thread_stack_after.ss_sp == thread_stack && thread_stack_after.ss_size == kAlternateBytes,
+      "the thread's alternate stack changed");
 
-  struct sigaction found{};
+  struct sigaction found {};
   sigaction(SIGRTMIN + 5, nullptr, &found);
   self.expect(found.sa_sigaction == handler, "handler changed");
   self.expect_equal("flags", action.sa_flags, found.sa_flags & ~kRestorer);
   self.expect(sigismember(&found.sa_mask, SIGUSR2) && sigismember(&found.sa_mask, SIGRTMAX) &&
-                  !sigismember(&found.sa_mask, SIGUSR1), "handler mask changed");
+                  !sigismember(&found.sa_mask, SIGUSR1),
+              "handler mask changed");
   sigaction(SIGHUP, nullptr, &found);
   self.expect_equal("flags of SIGHUP", once.sa_flags, found.sa_flags & ~kRestorer);
   sigaction(SIGQUIT, nullptr, &found);

@@ -1,10 +1,10 @@
-// Threads of one process with credentials of their own (set by raw system calls), and a child subreaper,
-// parent-death signal, timer slack and name for each.
-#include <csignal>
+// Threads of one process with credentials of their own (set by raw system calls), and a child
+// subreaper, parent-death signal, timer slack and name for each.
 #include <grp.h>
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <csignal>
 
 #include <atomic>
 
@@ -38,8 +38,9 @@ void* body(void* argument) {
   gid_t found = 0;
   int signal_number = 0;
   prctl(PR_GET_PDEATHSIG, &signal_number);
-  thread.good = r == id && e == id && s == 0 && syscall(SYS_getgroups, 1, &found) == 1 && found == group &&
-                prctl(PR_GET_TIMERSLACK) == static_cast<int>(100'000 + id) && signal_number == SIGRTMIN + thread.number;
+  thread.good = r == id && e == id && s == 0 && syscall(SYS_getgroups, 1, &found) == 1 &&
+                found == group && prctl(PR_GET_TIMERSLACK) == static_cast<int>(100'000 + id) &&
+                signal_number == SIGRTMIN + thread.number;
   return nullptr;
 }
 

@@ -69,7 +69,8 @@ int main(int argc, char** argv) {
   pthread_attr_setstacksize(&attributes, 64 << 10);
   for (size_t i = 0; i < workers.size(); ++i) {
     workers[i].number = static_cast<int>(i);
-    self.must(pthread_create(&workers[i].thread, &attributes, work, &workers[i]) == 0, "pthread_create");
+    self.must(pthread_create(&workers[i].thread, &attributes, work, &workers[i]) == 0,
+              "pthread_create");
   }
   while (started != static_cast<int>(workers.size())) victim::Victim::pause_ms(1);
   self.ready_and_wait();
@@ -85,13 +86,15 @@ int main(int argc, char** argv) {
     char name[16];
     snprintf(name, sizeof(name), "worker-%d", worker.number);
     self.expect_equal("tid", worker.tid, worker.tid_after);
-    self.expect_equal("thread-local value", 1000 + worker.number, static_cast<long long>(worker.mine_after));
+    self.expect_equal("thread-local value", 1000 + worker.number,
+                      static_cast<long long>(worker.mine_after));
     self.expect(worker.address == worker.address_after, "thread-local address moved");
     self.expect(strcmp(name, worker.name_after) == 0, "name %s, was %s", worker.name_after, name);
   }
   // New threads can be made, and get ids of their own.
   pthread_t late;
-  self.expect(pthread_create(&late, &attributes, [](void*) -> void* { return nullptr; }, nullptr) == 0,
+  self.expect(pthread_create(
+                  &late, &attributes, [](void*) -> void* { return nullptr; }, nullptr) == 0,
               "no new thread");
   pthread_join(late, nullptr);
   return self.finish();

@@ -1,5 +1,5 @@
-// Timers with their remaining time: the three interval timers, POSIX timers on several clocks with every way to notify,
-// ids that have gaps, disarmed ones.
+// Timers with their remaining time: the three interval timers, POSIX timers on several clocks with
+// every way to notify, ids that have gaps, disarmed ones.
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -42,10 +42,12 @@ int main(int argc, char** argv) {
   victim::Victim self(argc, argv);
   sigset_t blocked;
   sigemptyset(&blocked);
-  for (int number : {SIGALRM, SIGVTALRM, SIGPROF, SIGRTMIN + 1, SIGRTMIN + 2}) sigaddset(&blocked, number);
+  for (int number : {SIGALRM, SIGVTALRM, SIGPROF, SIGRTMIN + 1, SIGRTMIN + 2})
+    sigaddset(&blocked, number);
   sigprocmask(SIG_BLOCK, &blocked, nullptr);
 
-  const itimerval real{{50, 0}, {100, 500}}, virtual_time{{60, 0}, {70, 0}}, profile{{0, 0}, {80, 0}};
+  const itimerval real{{50, 0}, {100, 500}}, virtual_time{{60, 0}, {70, 0}},
+      profile{{0, 0}, {80, 0}};
   setitimer(ITIMER_REAL, &real, nullptr);
   setitimer(ITIMER_VIRTUAL, &virtual_time, nullptr);
   setitimer(ITIMER_PROF, &profile, nullptr);
@@ -65,17 +67,24 @@ int main(int argc, char** argv) {
 
   itimerval now{};
   getitimer(ITIMER_REAL, &now);
-  self.expect(now.it_value.tv_sec > 40 && now.it_value.tv_sec <= 100 && now.it_interval.tv_sec == 50, "real timer: %ld s left", now.it_value.tv_sec);
+  self.expect(
+      now.it_value.tv_sec > 40 && now.it_value.tv_sec <= 100 && now.it_interval.tv_sec == 50,
+      "real timer: %ld s left", now.it_value.tv_sec);
   getitimer(ITIMER_VIRTUAL, &now);
-  self.expect(now.it_value.tv_sec > 60 && now.it_interval.tv_sec == 60, "virtual timer: %ld s left", now.it_value.tv_sec);
+  self.expect(now.it_value.tv_sec > 60 && now.it_interval.tv_sec == 60, "virtual timer: %ld s left",
+              now.it_value.tv_sec);
   getitimer(ITIMER_PROF, &now);
-  self.expect(now.it_value.tv_sec > 70 && now.it_interval.tv_sec == 0, "profiling timer: %ld s left", now.it_value.tv_sec);
+  self.expect(now.it_value.tv_sec > 70 && now.it_interval.tv_sec == 0,
+              "profiling timer: %ld s left", now.it_value.tv_sec);
 
-  self.expect(left_ms(first) > 900'000 && left_ms(first) <= 1'000'000 && interval_ms(first) == 7000, "first: %lld ms", left_ms(first));
+  self.expect(left_ms(first) > 900'000 && left_ms(first) <= 1'000'000 && interval_ms(first) == 7000,
+              "first: %lld ms", left_ms(first));
   self.expect(left_ms(gap) == -1, "a deleted timer is back");
-  self.expect(left_ms(third) > 1'900'000 && left_ms(third) <= 2'000'000, "third: %lld ms", left_ms(third));
+  self.expect(left_ms(third) > 1'900'000 && left_ms(third) <= 2'000'000, "third: %lld ms",
+              left_ms(third));
   self.expect(left_ms(disarmed) == 0, "disarmed: %lld ms", left_ms(disarmed));
-  self.expect(left_ms(cpu) > 400'000 && left_ms(cpu) <= 500'000, "CPU timer: %lld ms", left_ms(cpu));
+  self.expect(left_ms(cpu) > 400'000 && left_ms(cpu) <= 500'000, "CPU timer: %lld ms",
+              left_ms(cpu));
 
   // They still do what they were made for.
   const itimerspec soon{{0, 0}, {0, 1'000'000}};
@@ -90,8 +99,10 @@ int main(int argc, char** argv) {
     const timespec limit{2, 0};
     siginfo_t info{};
     const int number = sigtimedwait(&wanted, &info, &limit);
-    if (number == SIGRTMIN + 1 && info.si_value.sival_int == 11 && info.si_timerid == first) seen |= 1;
-    if (number == SIGRTMIN + 2 && info.si_value.sival_int == 33 && info.si_timerid == third) seen |= 2;
+    if (number == SIGRTMIN + 1 && info.si_value.sival_int == 11 && info.si_timerid == first)
+      seen |= 1;
+    if (number == SIGRTMIN + 2 && info.si_value.sival_int == 33 && info.si_timerid == third)
+      seen |= 2;
   }
   self.expect_equal("timers that fired", 3, seen);
   self.expect(left_ms(ticking) == 0, "an unarmed timer runs");

@@ -1,8 +1,8 @@
 // What every victim is built on: set something up, say ready, wait, check that it is still there.
 //
-// A victim is started with a folder of its own as first argument. It writes "ready" there (its pid, or
-// "SKIP reason" when this machine can't do what it is about), waits for "go" to appear and then writes
-// "result": PASS, or a line about each difference.
+// A victim is started with a folder of its own as first argument. It writes "ready" there (its pid,
+// or "SKIP reason" when this machine can't do what it is about), waits for "go" to appear and then
+// writes "result": PASS, or a line about each difference.
 #pragma once
 
 #include <fcntl.h>
@@ -88,7 +88,8 @@ class Victim {
   void write_file(const char* name, const std::string& text) const {
     const std::string draft = path(name) + ".draft";
     const int fd = open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0 || write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) _exit(3);
+    if (fd < 0 || write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+      _exit(3);
     close(fd);
     if (rename(draft.c_str(), path(name).c_str()) != 0) _exit(3);
   }
