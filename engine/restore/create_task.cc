@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <optional>
 
+#include "engine/restore/intermediate_parent.h"
 #include "engine/restore/traced_thread.h"
 
 namespace cryostat::restore {
@@ -23,7 +25,8 @@ Failure creation_failed(int error, HostPid pid) {
   std::string what = fmt::format("create a process with pid {}", pid.value);
   if (error == EEXIST) {
     if (const auto holder = find_pid_holder(pid.value, true)) {
-      return tl::unexpected(Error(ErrorKind::kMachine, holder->description).with_hint(holder->hint));
+      return tl::unexpected(
+          Error(ErrorKind::kMachine, holder->description).with_hint(holder->hint));
     }
     return tl::unexpected(
         Error::from_errno(error, std::move(what))
@@ -59,6 +62,12 @@ void reap_threads(HostPid pid) {
     while (waitpid(tid, &status, __WALL) == tid && !WIFEXITED(status) && !WIFSIGNALED(status)) {
     }
   }
+}
+
+Result<UniqueFd> open_pidfd(HostPid pid) {
+  UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid.value, 0)));
+  if (!pidfd) return fail_errno(fmt::format("pidfd_open of the new task {}", pid.value));
+  return pidfd;
 }
 
 }  // namespace
@@ -124,24 +133,32 @@ Result<LaunchReport> CreatedTask::wait_ready(const StopRequest& stop) {
 }
 
 Result<CreatedTask> create_root(HostPid pid, const CreateOptions& options, const HostedPlan& plan) {
+  using Parent = CreateOptions::Parent;
   auto [parent_end, child_end] = TRY(ChildChannel::create());
-  pid_t wanted = pid.value;
-  int pidfd = -1;
-  clone_args args{};
-  args.flags = CLONE_PIDFD | (options.sibling ? CLONE_PARENT : 0);
-  args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
-  // With CLONE_PARENT the kernel takes our own exit signal and refuses another (clone(2)).
-  args.exit_signal = options.sibling ? 0 : SIGCHLD;
-  args.set_tid = reinterpret_cast<uint64_t>(&wanted);
-  args.set_tid_size = 1;
-  const long result = syscall(SYS_clone3, &args, sizeof(args));
-  if (result < 0) return creation_failed(errno, pid);
-  if (result == 0) {
+  const auto child_main = [&parent_end = parent_end, &child_end = child_end, &plan] {
     parent_end.take_fd().reset();
     hosted_child_main(std::move(child_end), plan);
+  };
+  pid_t wanted = pid.value;
+  clone_args args{};
+  args.flags = options.parent == Parent::kCallersParent ? CLONE_PARENT : 0;
+  // With CLONE_PARENT the kernel takes our own exit signal and refuses another (clone(2)).
+  args.exit_signal = options.parent == Parent::kCallersParent ? 0 : SIGCHLD;
+  args.set_tid = reinterpret_cast<uint64_t>(&wanted);
+  args.set_tid_size = 1;
+  std::optional<IntermediateParent> between;
+  int error = 0;
+  if (options.parent == Parent::kInit) {
+    between.emplace(TRY(IntermediateParent::start(args, child_main, error)));
+  } else {
+    const long result = syscall(SYS_clone3, &args, sizeof(args));
+    if (result == 0) child_main();
+    if (result < 0) error = errno;
   }
-  CreatedTask task(pid, UniqueFd(pidfd), std::move(parent_end));
-  task.own_child_ = !options.sibling;
+  if (error != 0) return creation_failed(error, pid);
+  // The child can't have ended and its number can't have been taken again: it waits for "go".
+  CreatedTask task(pid, TRY(open_pidfd(pid)), std::move(parent_end));
+  task.own_child_ = options.parent == Parent::kCaller;
   TRY(task.seize(options));
   TRY(task.channel_.send_go());
   return task;

@@ -12,7 +12,12 @@
 namespace cryostat::restore {
 
 struct CreateOptions {
-  bool sibling = false;          // CLONE_PARENT: child of cr-restore's own parent
+  enum class Parent : uint8_t {
+    kCaller,         // cr-restore
+    kCallersParent,  // CLONE_PARENT, --restore-sibling
+    kInit,           // nobody of ours: init, or the nearest subreaper
+  };
+  Parent parent = Parent::kCaller;
   bool suspend_seccomp = false;  // a thread of the target has seccomp on (PTRACE_O_SUSPEND_SECCOMP,
                                  // needs CAP_SYS_ADMIN)
 };
@@ -27,7 +32,7 @@ class CreatedTask {
 
   HostPid pid() const { return pid_; }
   int pidfd() const { return pidfd_.get(); }
-  // False with CLONE_PARENT: its end is reported to our parent.
+  // False when its end is reported to someone else.
   bool is_own_child() const { return own_child_; }
 
   // Waits until the child's hosted part is done: its report, or the child's own Error, or how it

@@ -2,6 +2,7 @@
 
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <optional>
@@ -28,8 +29,8 @@ namespace cryostat::restore {
 namespace {
 
 // Names of the stage spans, in order; they become the stages of the statistics.
-constexpr std::array kStages = {"read images", "plan",    "create task", "hosted child",
-                                "restorer",    "finish",  "await verification", "release"};
+constexpr std::array kStages = {"read images", "plan",   "create task",        "hosted child",
+                                "restorer",    "finish", "await verification", "release"};
 
 // One restore, as its list of stages; what a stage leaves for later ones is a member.
 class Restore {
@@ -59,6 +60,7 @@ class Restore {
   Result<Outcome> outcome();
 
   const image::TaskImage& root() const { return images_.tasks.root(); }
+  CreateOptions::Parent parent_of_root() const;
 
   const Options& options_;
   const StopRequest& stop_;
@@ -117,11 +119,22 @@ Result<Outcome> Restore::dry_run_outcome() {
   return outcome;
 }
 
+// A detached task loses us as its parent at once; one with a parent-death signal would die of it.
+CreateOptions::Parent Restore::parent_of_root() const {
+  using Parent = CreateOptions::Parent;
+  if (options_.sibling) return Parent::kCallersParent;
+  const auto wants_signal = [](const pb::Thread& thread) {
+    return thread.parent_death_signal() != 0;
+  };
+  const bool fragile = std::any_of(root().threads.begin(), root().threads.end(), wants_signal);
+  return options_.detached && fragile ? Parent::kInit : Parent::kCaller;
+}
+
 Result<void> Restore::create_task() {
   const Span span("create task");
   inputs_.emplace(HostedInputs{images_, root(), *space_, reader_->pages_fd(), terminal_.get(),
                                options_.restore_threads});
-  const CreateOptions create{.sibling = options_.sibling,
+  const CreateOptions create{.parent = parent_of_root(),
                              .suspend_seccomp = task::needs_suspended_seccomp(root().threads)};
   const HostedPlan hosted = make_hosted_plan(*inputs_, vdso_);
   task_.emplace(TRY(create_root(HostPid(root().task.pid()), create, hosted)));
@@ -160,11 +173,10 @@ Result<void> Restore::release() {
                      files::WindowSize::kChanged;
   }
   const bool stopped = options_.leave_stopped || root().task.stopped();
-  const int stop_signal =
-      options_.leave_stopped ? SIGSTOP : static_cast<int>(root().task.stop_signal());
+  const int stop_signal = options_.leave_stopped ? SIGSTOP : stop_signal_for(*task_, root().task);
   const HostPid pid = task_->pid();
-  TRY(restore::release(*task_, root().threads,
-                       stopped ? ReleaseAs::kStopped : ReleaseAs::kRunning, stop_signal));
+  TRY(restore::release(*task_, root().threads, stopped ? ReleaseAs::kStopped : ReleaseAs::kRunning,
+                       stop_signal));
   // A job that drew for another window size redraws.
   if (window_changed) ::kill(pid.value, SIGWINCH);
   return {};
