@@ -3,7 +3,6 @@
 #include <cpuid.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 namespace cryostat::arch {
@@ -55,16 +54,28 @@ constexpr FeatureBit kFeatures[] = {
     {5, kEcx, 21, "tbm"},       {5, kEcx, 29, "mwaitx"},      {5, kEdx, 27, "rdtscp"},
 };
 
-std::string brand_string() {
-  std::array<unsigned, 12> words{};
+// CPUID leaves a virtual machine, which takes microseconds each time: every leaf is asked once.
+struct Cpuid {
+  unsigned words[4] = {};
+};
+
+Cpuid ask(uint32_t leaf, uint32_t subleaf) {
+  Cpuid answer;
+  unsigned* r = answer.words;
+  __cpuid_count(leaf, subleaf, r[kEax], r[kEbx], r[kEcx], r[kEdx]);
+  return answer;
+}
+
+constexpr uint32_t kExtended = 0x80000000;
+constexpr uint32_t kBrandLeaf = 0x80000002;
+
+std::string brand_string(uint32_t last_extended_leaf) {
+  if (last_extended_leaf < kBrandLeaf + 2) return {};
+  char text[3 * sizeof(Cpuid) + 1] = {};
   for (unsigned i = 0; i < 3; ++i) {
-    if (__get_cpuid(0x80000002 + i, &words[i * 4], &words[i * 4 + 1], &words[i * 4 + 2],
-                    &words[i * 4 + 3]) == 0) {
-      return {};
-    }
+    const Cpuid part = ask(kBrandLeaf + i, 0);
+    std::memcpy(text + i * sizeof(part), &part, sizeof(part));
   }
-  char text[sizeof(words) + 1] = {};
-  std::memcpy(text, words.data(), sizeof(words));
   std::string name(text);
   name.erase(0, name.find_first_not_of(' '));
   while (!name.empty() && name.back() == ' ') name.pop_back();
@@ -78,14 +89,18 @@ Cpu this_cpu() {
   cpu.xcr0 = this_xcr0();
   cpu.xstate_size_bytes = this_xstate_size_bytes();
   cpu.xstate_layout = this_xstate_layout(cpu.xcr0);
-  cpu.model_name = brand_string();
-  unsigned regs[std::size(kLeaves)][4] = {};
+  const uint32_t last_leaf = ask(0, 0).words[kEax];
+  const uint32_t last_extended_leaf = ask(kExtended, 0).words[kEax];
+  cpu.model_name = brand_string(last_extended_leaf);
+  Cpuid answers[std::size(kLeaves)];
   for (size_t i = 0; i < std::size(kLeaves); ++i) {
-    unsigned* r = regs[i];
-    __get_cpuid_count(kLeaves[i].leaf, kLeaves[i].subleaf, &r[kEax], &r[kEbx], &r[kEcx], &r[kEdx]);
+    const uint32_t leaf = kLeaves[i].leaf;
+    if (leaf <= (leaf >= kExtended ? last_extended_leaf : last_leaf)) {
+      answers[i] = ask(leaf, kLeaves[i].subleaf);
+    }
   }
   for (const FeatureBit& known : kFeatures) {
-    if ((regs[known.leaf_index][known.reg] >> known.bit & 1) != 0) {
+    if ((answers[known.leaf_index].words[known.reg] >> known.bit & 1) != 0) {
       cpu.features.emplace_back(known.name);
     }
   }

@@ -11,6 +11,7 @@ namespace cryostat::arch {
 namespace {
 
 constexpr unsigned kXsaveLeaf = 0xd;
+constexpr uint64_t kLegacyXcr0 = 3;  // x87 and SSE: a processor without XSAVE
 
 constexpr const char* kNames[] = {
     "x87",         "SSE",      "AVX",     "MPX bounds", "MPX config", "AVX-512 opmask",
@@ -32,7 +33,7 @@ Result<uint64_t> read_word(std::span<const unsigned char> xstate, size_t offset)
 
 uint64_t this_xcr0() {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0) return 3;  // x87, SSE: FXSAVE
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0) return kLegacyXcr0;
   asm volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
   return uint64_t{d} << 32 | a;
 }
@@ -45,10 +46,11 @@ uint32_t this_xstate_size_bytes() {
 
 std::vector<XstateComponent> this_xstate_layout(uint64_t xcr0) {
   std::vector<XstateComponent> layout;
+  if (this_xcr0() == kLegacyXcr0) return layout;
   for (uint32_t number = 2; number < 63; ++number) {
     if ((xcr0 >> number & 1) == 0) continue;
     unsigned size = 0, offset = 0, c = 0, d = 0;
-    if (__get_cpuid_count(kXsaveLeaf, number, &size, &offset, &c, &d) == 0) break;
+    __cpuid_count(kXsaveLeaf, number, size, offset, c, d);
     layout.push_back({number, offset, size});
   }
   return layout;

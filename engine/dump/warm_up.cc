@@ -1,0 +1,60 @@
+#include "engine/dump/warm_up.h"
+
+#include <malloc.h>
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <cstdlib>
+
+#include "engine/base/ids.h"
+
+// Bounds of the program's image, by the linker.
+extern "C" const char __executable_start[];
+extern "C" const char etext[];
+extern "C" char edata[];
+extern "C" char end[];
+
+namespace cryostat::dump {
+
+namespace {
+
+// Fits the collected state of a few hundred VMAs and descriptors; more is taken while frozen.
+constexpr size_t kHeapBytes = 1 << 20;
+constexpr size_t kStackBytes = 256 * 1024;
+
+// MADV_POPULATE_READ and MADV_POPULATE_WRITE, 5.14.
+constexpr int kPopulateRead = 22;
+constexpr int kPopulateWrite = 23;
+
+void populate(const void* from, const void* to, int how) {
+  const uint64_t start = page_align_down(reinterpret_cast<uint64_t>(from));
+  const uint64_t stop = page_align_up(reinterpret_cast<uint64_t>(to));
+  (void)madvise(reinterpret_cast<void*>(start), stop - start, how);
+}
+
+void warm_heap() {
+  // One block below the mmap threshold's reach, given back but kept: the heap stays mapped.
+  mallopt(M_MMAP_THRESHOLD, 4 * kHeapBytes);
+  mallopt(M_TRIM_THRESHOLD, 8 * kHeapBytes);
+  if (auto* block = static_cast<volatile char*>(std::malloc(kHeapBytes))) {
+    for (size_t at = 0; at < kHeapBytes; at += kPageSize) block[at] = 0;
+    std::free(const_cast<char*>(block));
+  }
+}
+
+[[gnu::noinline]] void warm_stack() {
+  volatile char pages[kStackBytes];
+  for (size_t at = 0; at < kStackBytes; at += kPageSize) pages[at] = 0;
+}
+
+}  // namespace
+
+void warm_up() {
+  populate(__executable_start, etext, kPopulateRead);
+  populate(etext, edata, kPopulateRead);
+  populate(edata - 1, end, kPopulateWrite);
+  warm_heap();
+  warm_stack();
+}
+
+}  // namespace cryostat::dump
