@@ -8,6 +8,7 @@
 #include "engine/base/span.h"
 #include "engine/dump/manifest.h"
 #include "engine/dump/precheck.h"
+#include "engine/dump/warm_up.h"
 #include "engine/files/collect.h"
 #include "engine/image/checkpoint_writer.h"
 #include "engine/infect/infected_task.h"
@@ -53,6 +54,7 @@ class Dump {
 
  private:
   Result<void> prepare();
+  Result<void> create_images();
   Result<void> freeze();
   Result<void> collect();
   Result<void> collect_memory();
@@ -93,9 +95,18 @@ Result<void> Dump::prepare() {
   handle_.emplace(TRY(TaskHandle::open(options_.pid)));
   pid_mark_ = TRY(precheck(*handle_, refusals_));
   TRY(refusals_.check());
-  if (!options_.dry_run) writer_.emplace(TRY(image::CheckpointWriter::create(options_.images_dir)));
+  if (!options_.dry_run) TRY(create_images());
+  warm_up();
   sleeps_ = task::sample_sleeps(*handle_);
   return stop_.check();
+}
+
+// Files that are written while the target is frozen are created before it is.
+Result<void> Dump::create_images() {
+  writer_.emplace(TRY(image::CheckpointWriter::create(options_.images_dir)));
+  TRY(writer_->stream(image::FileType::kPagemap));
+  TRY(writer_->stream(image::FileType::kFiles));
+  return {};
 }
 
 Result<void> Dump::freeze() {
@@ -161,9 +172,16 @@ Result<std::unique_ptr<memory::PageTransfer>> Dump::make_transfer() {
 // Everything whose source is the frozen target itself: pages, shared objects, deleted files.
 Result<void> Dump::write_memory() {
   Span span("write memory");
-  auto transfer = TRY(make_transfer());
-  transfer_name_ = transfer->name();
-  pages_ = TRY(memory::dump_pages(*handle_, *space_, *transfer, *writer_, stop_, progress_));
+  std::unique_ptr<memory::PageTransfer> transfer;
+  {
+    const Span channel("write memory: channel");
+    transfer = TRY(make_transfer());
+    transfer_name_ = transfer->name();
+  }
+  {
+    const Span private_pages("write memory: pages");
+    pages_ = TRY(memory::dump_pages(*handle_, *space_, *transfer, *writer_, stop_, progress_));
+  }
   const auto shared = TRY(memory::dump_shared_memory(shared_memory_, *writer_, stop_, progress_));
   pages_.scanned += shared.scanned;
   pages_.written += shared.written;
