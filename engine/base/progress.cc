@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cmath>
 
 #include "engine/base/span.h"
 
@@ -39,7 +40,7 @@ std::string progress_line(const std::string& verb, uint64_t done_bytes, uint64_t
   line += fmt::format(", {}/s", human_bytes(static_cast<uint64_t>(rate)));
   if (total_bytes >= done_bytes && rate >= 1) {
     const double left = static_cast<double>(total_bytes - done_bytes) / rate;
-    line += fmt::format(", {:.0f} s left", left);
+    line += fmt::format(", {:.0f} s left", std::ceil(left));
   }
   return line;
 }
