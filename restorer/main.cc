@@ -3,6 +3,7 @@
 
 #include "engine/kernel/raw_syscall.h"
 #include "proto/wire/restorer.h"
+#include "restorer/file_locks.h"
 #include "restorer/memory.h"
 #include "restorer/task_state.h"
 #include "restorer/thread_state.h"
@@ -65,6 +66,9 @@ int rebuild_address_space(RestorerPlan& plan) {
 int rebuild_task(RestorerPlan& plan) {
   enter_step(plan, RestorerStep::kThreads);
   if (const int error = close_service_fds(plan)) return error;
+  enter_step(plan, RestorerStep::kFileLocks);
+  if (const int error = set_file_locks(plan)) return error;
+  enter_step(plan, RestorerStep::kThreads);
   if (const int error = create_threads(plan, thread_main)) return error;
   enter_step(plan, RestorerStep::kTaskState);
   return apply_task_state(plan.task, &plan, &plan.detail);

@@ -9,6 +9,7 @@
 #include "engine/base/span.h"
 #include "engine/files/collect_context.h"
 #include "engine/files/descriptor_table.h"
+#include "engine/files/file_locks.h"
 #include "engine/files/ghost_file.h"
 #include "engine/files/kind.h"
 #include "engine/files/owner.h"
@@ -36,21 +37,6 @@ size_t FilesCollection::descriptor_count() const {
 
 namespace {
 
-// "lock: 1: POSIX  ADVISORY  WRITE 42 00:2f:1234 0 EOF": a lock or lease this description, or its
-// process on the file, holds.
-Result<void> check_locks(const OpenDescription& description) {
-  if (description.info.locks.empty()) return {};
-  std::string_view text = description.info.locks.front();
-  // The second word is the sort.
-  text.remove_prefix(std::min(text.size(), text.find(": ") + 2));
-  const auto start = text.find_first_not_of(" \t");
-  text = start == std::string_view::npos ? "" : text.substr(start);
-  const auto sort = text.substr(0, text.find(' '));
-  return fail(ErrorKind::kRefused,
-              fmt::format("{} {} on {} can't be checkpointed yet", sort,
-                          sort == "LEASE" ? "held" : "lock held", description.link));
-}
-
 Result<pb::Description> collect_one(CollectContext& context, OpenDescription& description) {
   description.copy = TRY(context.task().get_fd(description.fd()));
   struct statfs fs;
@@ -67,7 +53,7 @@ Result<pb::Description> collect_one(CollectContext& context, OpenDescription& de
     if (reason.empty()) reason = unsupported_reason(description);
     return fail(ErrorKind::kRefused, std::move(reason));
   }
-  TRY(check_locks(description));
+  TRY(collect_locks(context, description, image));
   if (!description.is_path_only())
     TRY(collect_owner(description.copy.get(), context.task().pid(), image));
   TRY(kind->collect(context, description, image));

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "engine/files/file_locks.h"
 #include "engine/files/kind.h"
 #include "engine/files/owner.h"
 #include "engine/files/restore_context.h"
@@ -81,10 +82,23 @@ Result<void> restore_one(RestoreContext& context, const DescriptorKind& kind,
   auto fd = TRY(kind.restore(context, description));
   TRY(set_position(fd.get(), description));
   TRY(set_flags(fd.get(), description));
+  TRY(restore_locks(fd.get(), description));
   return place(std::move(fd), entries);
 }
 
 }  // namespace
+
+std::vector<wire::FileLock> posix_locks(const image::FilesImage& image, uint32_t table_id) {
+  std::vector<wire::FileLock> locks;
+  const auto* table = image.table(table_id);
+  if (table == nullptr) return locks;
+  const auto homes = homes_of(image, *table);
+  for (const auto& description : image.descriptions) {
+    const auto& entries = homes[description.id() - 1];
+    if (!entries.empty()) append_posix_locks(entries.front()->fd(), description, locks);
+  }
+  return locks;
+}
 
 std::vector<int> descriptor_numbers(const image::FilesImage& image, uint32_t table_id) {
   std::vector<int> numbers;
@@ -125,8 +139,10 @@ Result<void> restore_descriptors(const image::FilesImage& image, uint32_t table_
 
 void check_files(const image::FilesImage& image, const CheckOptions& options, PlanReport& report) {
   CheckContext context(image, options);
-  for (const auto& description : image.descriptions)
+  for (const auto& description : image.descriptions) {
     if (const auto* kind = kind_for(description)) kind->check(context, description, report);
+    check_locks(context, description, report);
+  }
 }
 
 }  // namespace cryostat::files

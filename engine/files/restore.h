@@ -7,6 +7,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/unique_fd.h"
+#include "proto/wire/restorer_files.h"
 
 namespace cryostat {
 class PlanReport;
@@ -34,6 +35,11 @@ struct RestoreInputs {
 // are left alone. Errors: kMachine for files that are missing or changed and for missing features.
 Result<void> restore_descriptors(const image::FilesImage& image, uint32_t table_id,
                                  const RestoreInputs& inputs);
+
+// The POSIX record locks of the task: the restorer sets them (wire::RestorerPlan::file_locks), when
+// the last descriptor of the engine is closed. Locks that belong to a description (flock(2),
+// F_OFD_SETLK) come back with it.
+std::vector<wire::FileLock> posix_locks(const image::FilesImage& image, uint32_t table_id);
 
 // The numbers the target uses, ascending; service descriptors must keep out of them.
 std::vector<int> descriptor_numbers(const image::FilesImage& image, uint32_t table_id);

@@ -32,6 +32,8 @@ const char* step_name(uint32_t step) {
       return "set the memory layout";
     case RestorerStep::kVdso:
       return "move the vDSO";
+    case RestorerStep::kFileLocks:
+      return "set record locks";
     case RestorerStep::kThreads:
       return "create threads";
     case RestorerStep::kTaskState:
@@ -46,6 +48,8 @@ const char* step_name(uint32_t step) {
 
 std::string detail_text(uint32_t step, uint64_t detail) {
   switch (static_cast<RestorerStep>(step)) {
+    case RestorerStep::kFileLocks:
+      return fmt::format("descriptor {}", detail);
     case RestorerStep::kThreads:
       return fmt::format("tid {}", detail);
     case RestorerStep::kTaskState:
@@ -66,6 +70,9 @@ Failure step_failed(Tid tid, uint32_t step, int32_t error, uint64_t detail) {
     std::move(failure)
         .as(ErrorKind::kMachine)
         .with_hint(fmt::format("end the process or thread that has number {} now", detail));
+  }
+  if (static_cast<RestorerStep>(step) == RestorerStep::kFileLocks && error == -EAGAIN) {
+    std::move(failure).as(ErrorKind::kMachine).with_hint("another process holds the lock now");
   }
   return tl::unexpected(std::move(failure));
 }

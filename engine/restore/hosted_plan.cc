@@ -22,8 +22,9 @@ struct ChildState {
 
 Result<void> create_shared_memory(ChildContext& context, const HostedInputs& inputs,
                                   ChildState& state) {
-  state.shared_memory = TRY(memory::SharedMemoryFds::create(
-      inputs.images.mm, inputs.images.pagemap, inputs.pages_fd, context.service_fds));
+  state.shared_memory = TRY(memory::SharedMemoryFds::create(inputs.images.mm, inputs.images.pagemap,
+                                                            {inputs.pages_fd, inputs.sums},
+                                                            context.service_fds));
   return {};
 }
 
@@ -41,8 +42,8 @@ Result<void> fill_threads(const image::TaskImage& task, const task::StartState& 
   for (size_t i = 0; i < task.threads.size(); ++i) {
     wire::RestorerThread thread{};
     thread.tid = task.threads[i].tid();
-    TRY_IN(task::fill_thread_state(task.task, task.threads[i], plan.task.filters.count, start, arena,
-                                   thread.state),
+    TRY_IN(task::fill_thread_state(task.task, task.threads[i], plan.task.filters.count, start,
+                                   arena, thread.state),
            "thread " + std::to_string(thread.tid));
     arena.at(plan.threads)[i] = thread;
   }
@@ -51,14 +52,15 @@ Result<void> fill_threads(const image::TaskImage& task, const task::StartState& 
 
 Result<void> fill_plan(const HostedInputs& inputs, ChildState& state, WireArena& arena,
                        wire::RestorerPlan& plan) {
-  const memory::MemoryPlanInput memory_input{inputs.images.mm,     inputs.space,
-                                             inputs.images.pagemap, state.mapped_files,
-                                             *state.shared_memory,  inputs.pages_fd,
-                                             inputs.restore_threads};
+  const memory::MemoryPlanInput memory_input{
+      inputs.images.mm,     inputs.space,    inputs.images.pagemap, state.mapped_files,
+      *state.shared_memory, inputs.pages_fd, inputs.sums_fd,        inputs.restore_threads};
   TRY(memory::fill_memory_plan(memory_input, arena, plan.memory));
   const task::StartState start = TRY(task::read_start_state());
   TRY(task::fill_task_state(inputs.task.task, inputs.task.threads, inputs.space.space, start, arena,
                             plan.task));
+  plan.file_locks =
+      arena.append(files::posix_locks(inputs.images.files, inputs.task.task.descriptor_table_id()));
   return fill_threads(inputs.task, start, arena, plan);
 }
 
@@ -78,7 +80,7 @@ HostedPlan make_hosted_plan(HostedInputs& inputs, VdsoChoice vdso) {
       files::descriptor_numbers(inputs.images.files, inputs.task.task.descriptor_table_id());
   plan.target_ranges = target_ranges(inputs.space);
   plan.vdso = std::move(vdso);
-  plan.keep_fds = {&inputs.pages_fd};
+  plan.keep_fds = {&inputs.pages_fd, &inputs.sums_fd};
   if (inputs.terminal_fd >= 0) plan.keep_fds.push_back(&inputs.terminal_fd);
 
   plan.steps.push_back({"session", [&inputs](ChildContext&) {

@@ -13,7 +13,8 @@
 //   2. memory   (restorer/memory.*)     unmap all but the area, map every VMA, fill, protect,
 //   advise
 //   3. vdso     (restorer/vdso.*)       vvar and vDSO move to their old place
-//   4. threads  (restorer/threads.*)    clone3(set_tid) all but the leader
+//   4. locks    (restorer/file_locks.*) engine descriptors are closed, then record locks are set;
+//      threads  (restorer/threads.*)    clone3(set_tid) all but the leader
 //   5. state    (restorer/task_state.*) what the task's threads share
 //   6. the leader stops with int3: all threads exist, traced through CLONE_PTRACE, and the engine
 //      lets them go
@@ -27,6 +28,7 @@
 
 #include <cstdint>
 
+#include "proto/wire/restorer_files.h"
 #include "proto/wire/restorer_memory.h"
 #include "proto/wire/restorer_state.h"
 #include "proto/wire/span.h"
@@ -50,6 +52,7 @@ enum class RestorerStep : uint32_t {
   kProtect,
   kLayout,
   kVdso,
+  kFileLocks,
   kThreads,
   kTaskState,
   kThreadState,
@@ -107,6 +110,7 @@ struct RestorerPlan {
   TaskState task;  // restorer_state.h
   WireSpan<RestorerThread> threads;
   WireSpan<DescriptorRange> service_fds;
+  WireSpan<FileLock> file_locks;  // restorer_files.h
   // Written by the blob.
   uint32_t step = 0;  // RestorerStep the leader is in
   int32_t error = 0;  // -errno

@@ -95,24 +95,11 @@ TEST_CASE("pipes with an end outside are refused") {
   CHECK_MENTIONS(refusal(keep_one(write_end.get())), "read end is outside the target");
 }
 
-TEST_CASE("locks, leases and foreign owners are refused") {
+TEST_CASE("leases and foreign owners are refused") {
   const TempFolder folder;
   const auto path = folder / "file";
   const auto open_file = [&] { return open(path.c_str(), O_RDWR | O_CREAT, 0600); };
-  CHECK_MENTIONS(refusal([&] { flock(open_file(), LOCK_SH); }), "FLOCK lock held");
-  CHECK_MENTIONS(refusal([&] {
-                   struct flock lock = {};
-                   lock.l_type = F_WRLCK;
-                   fcntl(open_file(), F_SETLK, &lock);
-                 }),
-                 "POSIX lock held");
-  CHECK_MENTIONS(refusal([&] {
-                   struct flock lock = {};
-                   lock.l_type = F_RDLCK;
-                   fcntl(open_file(), F_OFD_SETLK, &lock);
-                 }),
-                 "OFDLCK lock held");
-  CHECK_MENTIONS(refusal([&] { fcntl(open_file(), F_SETLEASE, F_WRLCK); }), "LEASE held");
+  CHECK_MENTIONS(refusal([&] { fcntl(open_file(), F_SETLEASE, F_WRLCK); }), "lease on a file");
   CHECK_MENTIONS(refusal([&] { fcntl(open_file(), F_SETOWN, getppid()); }),
                  fmt::format("its signals go to process {}", getpid()));
 }
