@@ -8,6 +8,7 @@
 #include <cstring>
 #include <optional>
 
+#include "engine/base/log.h"
 #include "engine/task/sleep_clock.h"
 #include "proto/registers.pb.h"
 #include "proto/wire/state_calls.h"
@@ -25,7 +26,6 @@ constexpr int64_t kNanosPerMilli = 1'000'000;
 
 struct Interrupted {
   uint64_t number;
-  bool restarted;  // it had been interrupted before and was continued by restart_syscall
   uint64_t args[6];
   const SleepSample* sample;
   int64_t now_ns;
@@ -40,15 +40,14 @@ std::optional<int64_t> read_timespec(uint64_t address, const ReadRemote& read) {
   return time.s * kNanosPerSecond + time.ns;
 }
 
-// What is left of `timeout_ns`, counted from when the thread went to sleep. After a restart that moment
-// is no longer known, since it went to sleep anew; the end may be.
-std::optional<int64_t> left_since_sample(const Interrupted& call, int64_t timeout_ns) {
-  if (call.sample == nullptr) return std::nullopt;
-  if (call.sample->ends_monotonic_ns != 0)
-    return std::max<int64_t>(0, call.sample->ends_monotonic_ns - call.now_ns);
-  if (call.restarted || call.sample->began_monotonic_ns == 0) return std::nullopt;
-  const int64_t left = timeout_ns - (call.now_ns - call.sample->began_monotonic_ns);
-  return std::clamp<int64_t>(left, 0, timeout_ns);
+// What is left of `timeout_ns`.
+int64_t left_of(const Interrupted& call, int64_t timeout_ns) {
+  if (call.sample != nullptr && call.sample->ends_monotonic_ns != 0)
+    return std::clamp<int64_t>(call.sample->ends_monotonic_ns - call.now_ns, 0, timeout_ns);
+  log::warn("system call {} had a timeout of {} ns, and how much of it is left can't be told: "
+            "it will wait all of it",
+            call.number, timeout_ns);
+  return timeout_ns;
 }
 
 void set_left(std::optional<int64_t> left, pb::InterruptedCall::Kind kind,
@@ -60,12 +59,8 @@ void set_left(std::optional<int64_t> left, pb::InterruptedCall::Kind kind,
 // `request` and `remainder`: addresses. The kernel writes the remainder when it interrupts the sleep.
 void save_sleep(const Interrupted& call, uint64_t request, uint64_t remainder,
                 const ReadRemote& read, pb::InterruptedCall& image) {
-  std::optional<int64_t> left;
-  if (remainder != 0) {
-    left = read_timespec(remainder, read);
-  } else if (const auto timeout = read_timespec(request, read)) {
-    left = left_since_sample(call, *timeout);
-  }
+  std::optional<int64_t> left = read_timespec(remainder != 0 ? remainder : request, read);
+  if (left && remainder == 0) left = left_of(call, *left);
   set_left(left, pb::InterruptedCall::NANOSLEEP, image);
 }
 
@@ -76,7 +71,7 @@ void save_poll(const Interrupted& call, pb::InterruptedCall& image) {
     image.set_absolute(true);  // waits for ever: the same call again
     return;
   }
-  set_left(left_since_sample(call, timeout_ms * kNanosPerMilli), pb::InterruptedCall::POLL, image);
+  set_left(left_of(call, timeout_ms * kNanosPerMilli), pb::InterruptedCall::POLL, image);
 }
 
 void save_futex(const Interrupted& call, const ReadRemote& read, pb::InterruptedCall& image) {
@@ -86,9 +81,8 @@ void save_futex(const Interrupted& call, const ReadRemote& read, pb::Interrupted
     image.set_absolute(true);
     return;
   }
-  std::optional<int64_t> left;
-  if (const auto timeout = read_timespec(call.args[3], read))
-    left = left_since_sample(call, *timeout);
+  std::optional<int64_t> left = read_timespec(call.args[3], read);
+  if (left) left = left_of(call, *left);
   set_left(left, pb::InterruptedCall::FUTEX, image);
 }
 
@@ -120,7 +114,6 @@ void save_interrupted_call(const user_regs_struct& registers, const SleepSample*
       static_cast<int64_t>(registers.orig_rax) < 0)
     return;
   Interrupted call{registers.orig_rax,
-                   registers.orig_rax == SYS_restart_syscall,
                    {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8,
                     registers.r9},
                    sample,
@@ -130,7 +123,7 @@ void save_interrupted_call(const user_regs_struct& registers, const SleepSample*
       (sample->number != call.number || sample->stack_pointer != registers.rsp ||
        !std::equal(std::begin(call.args), std::end(call.args), std::begin(sample->args))))
     call.sample = nullptr;
-  if (call.restarted) call.number = continued_call(registers, call.sample, read);
+  if (call.number == SYS_restart_syscall) call.number = continued_call(registers, call.sample, read);
   image.set_number(call.number);
   image.mutable_args()->Add(std::begin(call.args), std::end(call.args));
   switch (call.number) {

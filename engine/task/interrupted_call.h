@@ -25,8 +25,9 @@ struct SleepSample;
 // Reads memory of the frozen task.
 using ReadRemote = std::function<Result<void>(RemoteAddr from, void* to, size_t bytes)>;
 
-// Dump. `sample`: where the thread slept before the freeze, or nullptr; `now_ns`: CLOCK_MONOTONIC now. Time
-// left that can't be told makes the kind UNKNOWN: the call will return EINTR.
+// Dump. `sample`: how the thread slept before the freeze, or nullptr; `now_ns`: CLOCK_MONOTONIC now. Where
+// the time left can't be told the whole timeout is left: a wait may be too long, never too short. A
+// call that is none of the above becomes UNKNOWN and will return EINTR.
 void save_interrupted_call(const user_regs_struct& registers, const SleepSample* sample,
                            int64_t now_ns, const ReadRemote& read, pb::InterruptedCall& image);
 

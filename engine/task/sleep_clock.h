@@ -1,11 +1,15 @@
-// When did a sleeping thread go to sleep?
+// When will a sleeping thread wake up?
 //
 // A poll(2), a futex(2) wait or a nanosleep(2) without a remainder argument keeps its end in the
-// kernel, where nothing can read it. The scheduler tells when a sleeping thread last ran, though
-// (se.exec_start in /proc/<tid>/sched, nanoseconds of the scheduler's clock): that is when the call
-// began to wait, so its end is that moment plus the timeout among its arguments. It must be read
-// before the thread is interrupted, since the interruption makes it run. A call that was interrupted
-// before is looked up in another way (timer_list.h).
+// kernel, where nothing can ask for it. Two things tell it all the same, both while the thread still
+// sleeps, so they are looked at just before the freeze:
+//  - the timer that will end the wait is in /proc/timer_list, and it is one that is gone once the
+//    thread is frozen: exact, but several timers may go in that moment;
+//  - se.exec_start in /proc/<tid>/sched is when the thread last ran, in nanoseconds of its processor's
+//    scheduler clock: when the call began to wait, good to a few percent of the time slept (on a
+//    virtual machine that clock leaves out stolen time). Not for a wait that was interrupted before
+//    and is continued by restart_syscall(2): it began to wait anew.
+// The second picks the right one of the first where there are several.
 #pragma once
 
 #include <cstdint>
@@ -23,15 +27,16 @@ class TaskHandle;
 
 namespace cryostat::task {
 
-// A thread that was asleep in a call with a timeout.
+// A thread that was asleep in a call with a relative timeout.
 struct SleepSample {
   uint64_t number = 0;        // system call number; 219 for restart_syscall(2)
   uint64_t args[6] = {};
   uint64_t stack_pointer = 0;
-  // Of the call that restart_syscall goes on with, from the kernel function it sleeps in; else `number`.
+  // Of the call that restart_syscall goes on with; else `number`.
   uint64_t original_number = 0;
-  int64_t began_monotonic_ns = 0;  // CLOCK_MONOTONIC when it went to sleep; 0: unknown
-  int64_t ends_monotonic_ns = 0;   // of a call continued by restart_syscall; 0: unknown
+  int64_t timeout_ns = 0;         // as asked for when the call was made
+  int64_t began_monotonic_ns = 0;  // CLOCK_MONOTONIC, estimated; 0: unknown
+  int64_t ends_monotonic_ns = 0;   // CLOCK_MONOTONIC; 0: unknown
 };
 
 // Samples by thread id.
@@ -41,32 +46,29 @@ class SleepSamples {
   void add(Tid tid, const SleepSample& sample) { samples_[tid.value] = sample; }
   size_t size() const { return samples_.size(); }
 
-  // Before the freeze: if exactly one thread sleeps in a continued call whose end is unknown, notes
-  // the timers of the machine. With several such threads nothing tells whose timer is whose.
-  void note_timers();
-  // After the freeze (and nothing else may be between): finds that thread's timer by its absence.
-  void settle(int64_t now_ns);
+  // Before the freeze: the timers of the machine, if any thread needs them.
+  void note_timers(std::vector<SleepTimer> timers) { timers_before_ = std::move(timers); }
+  // After the freeze, once: finds each thread's timer by its absence from `after`.
+  void settle(std::vector<SleepTimer> after, int64_t now_ns);
 
  private:
   std::unordered_map<pid_t, SleepSample> samples_;
   std::vector<SleepTimer> timers_before_;
-  pid_t unsettled_ = 0;
 };
 
 // Looks at every thread of a task that runs freely; to be called just before the freeze. Never fails:
-// threads that can't be looked at are left out, and so is everything where the kernel lacks
-// /proc/<tid>/syscall or /proc/<tid>/sched.
+// threads that can't be looked at are left out.
 SleepSamples sample_sleeps(const TaskHandle& task);
 
-// Text of /proc/<tid>/syscall → sample (without times) when the thread is blocked in a call whose time
-// left would be lost: "35 0x7f… 0x0 … SP PC". kFailed on malformed text; number 0 with no args
-// for every other state.
+// Text of /proc/<tid>/syscall → number, args and stack pointer: "35 0x7f… 0x0 … SP PC". Number 0 with no
+// args for a thread that is not blocked in a call. kFailed on malformed text.
 Result<SleepSample> parse_sleeping_call(std::string_view text);
 
-// True for calls that continue from a restart block and carry a relative timeout.
+// True for calls that continue from a restart block, have a relative timeout and keep the time left to themselves.
 bool is_timed_call(uint64_t number, const uint64_t (&args)[6]);
 
-// CLOCK_MONOTONIC minus the scheduler's clock, nanoseconds; kFailed without /proc/self/sched.
-Result<int64_t> scheduler_clock_offset_ns();
+// CLOCK_MONOTONIC minus the scheduler clock of one processor, nanoseconds. Moves the calling thread
+// there for a moment. kFailed without /proc/self/sched or when it can't be moved.
+Result<int64_t> scheduler_clock_offset_ns(int cpu);
 
 }  // namespace cryostat::task

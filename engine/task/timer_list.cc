@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
+#include <utility>
 
 #include "engine/procfs/task_handle.h"
 
@@ -24,15 +26,19 @@ std::string_view waking_timer(std::string_view line) {
                                          : line.substr(start, line.find('>') - start + 1);
 }
 
-// The first number of " # expires at 3957388569670-3957488569670 nsecs [in …]": without the slack.
-std::optional<int64_t> expiry(std::string_view line) {
+// " # expires at 3957388569670-3957488569670 nsecs [in …]": the end, and the end with the slack.
+std::optional<std::pair<int64_t, int64_t>> expiry(std::string_view line) {
   constexpr std::string_view kPrefix = " # expires at ";
   if (!line.starts_with(kPrefix)) return std::nullopt;
   line.remove_prefix(kPrefix.size());
-  int64_t value = 0;
-  if (std::from_chars(line.data(), line.data() + line.size(), value).ec != std::errc())
+  int64_t soft = 0;
+  int64_t hard = 0;
+  const char* const end = line.data() + line.size();
+  const auto [dash, error] = std::from_chars(line.data(), end, soft);
+  if (error != std::errc() || dash == end || *dash != '-' ||
+      std::from_chars(dash + 1, end, hard).ec != std::errc() || hard < soft)
     return std::nullopt;
-  return value;
+  return std::pair(soft, hard);
 }
 
 }  // namespace
@@ -45,7 +51,8 @@ std::vector<SleepTimer> parse_timer_list(std::string_view text) {
     if (line.starts_with(" clock ")) monotonic = line == " clock 0:";
     const std::string_view id = waking_timer(line);
     if (!monotonic || id.empty()) continue;
-    if (const auto end = expiry(next_line(text))) timers.push_back({std::string(id), *end});
+    if (const auto end = expiry(next_line(text)))
+      timers.push_back({std::string(id), end->first, end->second - end->first});
   }
   return timers;
 }
@@ -55,17 +62,6 @@ std::vector<SleepTimer> read_timer_list() {
   if (!proc) return {};
   const auto text = proc->read("timer_list");
   return text ? parse_timer_list(*text) : std::vector<SleepTimer>{};
-}
-
-std::optional<int64_t> end_of_vanished(const std::vector<SleepTimer>& before,
-                                       const std::vector<SleepTimer>& after, int64_t now_ns) {
-  std::optional<int64_t> end;
-  for (const SleepTimer& timer : before) {
-    if (timer.end_ns <= now_ns || std::ranges::find(after, timer) != after.end()) continue;
-    if (end) return std::nullopt;
-    end = timer.end_ns;
-  }
-  return end;
 }
 
 }  // namespace cryostat::task

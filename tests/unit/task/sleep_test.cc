@@ -50,14 +50,14 @@ user_regs_struct interrupted(uint64_t number, uint64_t a = 0, uint64_t b = 0, ui
   return registers;
 }
 
-SleepSample sample_for(const user_regs_struct& registers, int64_t began_ns) {
+SleepSample sample_for(const user_regs_struct& registers, int64_t ends_ns) {
   SleepSample sample;
   sample.number = registers.orig_rax;
   sample.original_number = registers.orig_rax;
   const uint64_t args[6] = {registers.rdi, registers.rsi, registers.rdx, registers.r10, 0, 0};
   std::memcpy(sample.args, args, sizeof(args));
   sample.stack_pointer = registers.rsp;
-  sample.began_monotonic_ns = began_ns;
+  sample.ends_monotonic_ns = ends_ns;
   return sample;
 }
 
@@ -84,23 +84,23 @@ TEST_CASE("nanosleep with a remainder argument tells itself") {
   CHECK(image.args(1) == 0x2000);
 }
 
-TEST_CASE("nanosleep without one counts from when the thread went to sleep") {
+TEST_CASE("nanosleep without one counts to its end; a wait may be too long, never too short") {
   FakeMemory memory;
   const timespec wanted{10, 0};
   memory.put(0x1000, &wanted, sizeof(wanted));
   const auto registers = interrupted(SYS_nanosleep, 0x1000, 0);
-  const SleepSample sample = sample_for(registers, 5 * kSecond);
+  const SleepSample sample = sample_for(registers, 15 * kSecond);
   CHECK(save(registers, &sample, 8 * kSecond, memory).remaining_ns() == 7 * kSecond);
   CHECK(save(registers, &sample, 20 * kSecond, memory).remaining_ns() == 0);
-  CHECK(save(registers, nullptr, 8 * kSecond, memory).kind() == pb::InterruptedCall::UNKNOWN);
+  CHECK(save(registers, nullptr, 8 * kSecond, memory).remaining_ns() == 10 * kSecond);
 }
 
 TEST_CASE("a sample of another call is not used") {
   const auto registers = interrupted(SYS_poll, 0x1000, 1, 5000);
-  SleepSample sample = sample_for(registers, kSecond);
+  SleepSample sample = sample_for(registers, 6 * kSecond);
   CHECK(save(registers, &sample, 2 * kSecond).remaining_ns() == 4 * kSecond);
   sample.stack_pointer += 8;
-  CHECK(save(registers, &sample, 2 * kSecond).kind() == pb::InterruptedCall::UNKNOWN);
+  CHECK(save(registers, &sample, 2 * kSecond).remaining_ns() == 5 * kSecond);
 }
 
 TEST_CASE("waits without end or until a point in time are simply issued again") {
@@ -140,7 +140,7 @@ TEST_CASE("/proc/<tid>/syscall is parsed") {
   CHECK_FALSE(parse_sleeping_call("7 0x1"));
 }
 
-TEST_CASE("the one timer that vanished is found") {
+TEST_CASE("/proc/timer_list is parsed") {
   const std::string text =
       "cpu: 0\n clock 0:\n  .index:      0\nactive timers:\n"
       " #0: <00a>, tick_nohz_handler, S:01\n # expires at 5000-5000 nsecs [in 1 to 1 nsecs]\n"
@@ -148,15 +148,43 @@ TEST_CASE("the one timer that vanished is found") {
       " #2: <00c>, hrtimer_wakeup, S:01\n # expires at 9000-9000 nsecs [in 1 to 1 nsecs]\n"
       " clock 1:\nactive timers:\n"
       " #0: <00d>, hrtimer_wakeup, S:01\n # expires at 9500-9500 nsecs [in 1 to 1 nsecs]\n";
-  const auto before = parse_timer_list(text);
-  REQUIRE(before.size() == 2);
-  CHECK(before[0] == SleepTimer{"<00b>", 7000});
-  const std::vector<SleepTimer> after = {before[1]};
-  CHECK(end_of_vanished(before, after, 6000) == 7000);
-  CHECK_FALSE(end_of_vanished(before, after, 7500));  // it may have ended
-  CHECK_FALSE(end_of_vanished(before, {}, 6000));     // two are gone
-  CHECK_FALSE(end_of_vanished(before, before, 6000));
-  CHECK(parse_timer_list("clock 0:\n #1: <").empty());
+  const auto timers = parse_timer_list(text);
+  REQUIRE(timers.size() == 2);
+  CHECK(timers[0] == SleepTimer{"<00b>", 7000, 1000});
+  CHECK(parse_timer_list(" clock 0:\n #1: <").empty());
+}
+
+TEST_CASE("the timer of a sleep is one that vanished") {
+  const SleepTimer near{"<a>", 100 * kSecond, 50'000};
+  const SleepTimer other{"<b>", 130 * kSecond, 50'000};
+  const SleepTimer staying{"<c>", 100 * kSecond + 1, 50'000};
+  SleepSample estimated;
+  estimated.number = SYS_poll;
+  estimated.began_monotonic_ns = 90 * kSecond;
+  estimated.ends_monotonic_ns = 100 * kSecond + 20'000'000;
+  SleepSample continued;
+  continued.number = SYS_restart_syscall;
+  continued.original_number = SYS_nanosleep;
+  continued.timeout_ns = 60 * kSecond;
+  SleepSamples samples;
+  samples.add(Tid(1), estimated);
+  samples.add(Tid(2), continued);
+  samples.note_timers({near, other, staying});
+  SECTION("each finds its own") {
+    samples.settle({staying}, 91 * kSecond);
+    CHECK(samples.find(Tid(1))->ends_monotonic_ns == near.end_ns);
+    CHECK(samples.find(Tid(2))->ends_monotonic_ns == other.end_ns);
+  }
+  SECTION("without the list the estimate stays") {
+    samples.settle({near, other, staying}, 91 * kSecond);
+    CHECK(samples.find(Tid(1))->ends_monotonic_ns == estimated.ends_monotonic_ns);
+    CHECK(samples.find(Tid(2))->ends_monotonic_ns == 0);
+  }
+  SECTION("of several continued calls none is guessed") {
+    samples.add(Tid(3), continued);
+    samples.settle({staying}, 91 * kSecond);
+    CHECK(samples.find(Tid(2))->ends_monotonic_ns == 0);
+  }
 }
 
 TEST_CASE("the moment a child went to sleep is found") {
