@@ -28,8 +28,9 @@ namespace cryostat::dump {
 namespace {
 
 // Names of the stage spans, in order; they become the stages of the statistics.
-constexpr std::array kStages = {"prepare", "freeze",      "inject", "collect task", "collect memory",
-                                "collect files", "write memory", "cure", "release", "commit"};
+constexpr std::array kStages = {"prepare",        "freeze",        "inject",       "collect task",
+                                "collect memory", "collect files", "write memory", "cure",
+                                "release",        "commit"};
 
 // One dump, as its list of stages; what a stage leaves for later ones is a member. Members are
 // destroyed in reverse order: the parasite is cured before its task is released.
@@ -116,6 +117,7 @@ Result<void> Dump::freeze() {
     const Span span("freeze");
     seized_.emplace(TRY(SeizedTask::freeze(*handle_, deadline, stop_)));
   }
+  log::info("pid {}: {} threads stopped", options_.pid.value, seized_->threads().size());
   const Span span("inject");
   infected_.emplace(TRY(InfectedTask::inject(*seized_, deadline, stop_)));
   return {};
@@ -134,13 +136,16 @@ Result<void> Dump::collect() {
   }
   {
     const Span span("collect files");
-    files_.emplace(TRY(files::collect_descriptors(
-        *handle_,
-        {.shell_job = options_.shell_job,
-         .ghost_limit_bytes = options_.ghost_limit_bytes,
-         .engine_fds = {}},  // the parasite has no descriptor yet
-        shared_memory_, refusals_)));
+    files_.emplace(
+        TRY(files::collect_descriptors(*handle_,
+                                       {.shell_job = options_.shell_job,
+                                        .ghost_limit_bytes = options_.ghost_limit_bytes,
+                                        .engine_fds = {}},  // the parasite has no descriptor yet
+                                       shared_memory_, refusals_)));
   }
+  log::info("pid {}: {} VMAs, {} descriptors of {} open files, {} shared memory objects",
+            options_.pid.value, space_->vmas.size(), files_->descriptor_count(),
+            files_->description_count(), shared_memory_.objects().size());
   TRY(refusals_.check());
   return stop_.check();
 }
@@ -187,6 +192,8 @@ Result<void> Dump::write_memory() {
   pages_.written += shared.written;
   pages_.zero += shared.zero;
   span.add_bytes(pages_.written * kPageSize);
+  log::info("pid {}: {} pages looked at, {} written by {}, {} zero", options_.pid.value,
+            pages_.scanned, pages_.written, transfer_name_, pages_.zero);
   return files::write_files(*files_, *writer_);
 }
 
@@ -201,6 +208,8 @@ Result<void> Dump::release(SeizedTask::Mode mode) {
   const Span span("release");
   TRY(seized_->release(mode));
   freeze_ns_ = monotonic_ns() - freeze_start_ns_;
+  log::info("pid {}: frozen for {:.3f} ms", options_.pid.value,
+            static_cast<double>(freeze_ns_) / 1e6);
   return {};
 }
 
@@ -211,7 +220,9 @@ Result<void> Dump::commit() {
   TRY(memory::write_address_space(*space_, mapped_files_, *writer_));
   TRY(memory::write_memory_objects(mapped_files_, shared_memory_, *writer_));
   TRY(writer_->append(image::FileType::kStats, outcome().stats));
-  return writer_->commit(make_manifest(*task_, options_));
+  TRY(writer_->commit(make_manifest(*task_, options_)));
+  log::info("checkpoint {} is complete", options_.images_dir);
+  return {};
 }
 
 // -R: the target goes on as soon as all that is needed of it was read.
