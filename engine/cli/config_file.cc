@@ -63,7 +63,9 @@ Result<std::vector<ConfigSetting>> read_config(const std::string& path, bool mus
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) {
     const int error = errno;
-    if (!must_exist && (error == ENOENT || error == ENOTDIR)) return std::vector<ConfigSetting>();
+    // Not readable: after `su` the home folder is often someone else's.
+    const bool not_there = error == ENOENT || error == ENOTDIR || error == EACCES;
+    if (!must_exist && not_there) return std::vector<ConfigSetting>();
     return tl::unexpected(
         Error::from_errno(error, "open the configuration file " + path).as(ErrorKind::kUsage));
   }

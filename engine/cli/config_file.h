@@ -20,7 +20,8 @@ struct ConfigSetting {
 // be in double quotes. kUsage with the line number for anything else.
 Result<std::vector<ConfigSetting>> parse_config(std::string_view text);
 
-// The file's settings. A file that is not there is an empty list unless `must_exist`. Errors name
+// The file's settings. A file that is not there (or not for us to read) is an empty list
+// unless `must_exist`. Errors name
 // the file; larger files than 64 KiB are refused.
 Result<std::vector<ConfigSetting>> read_config(const std::string& path, bool must_exist);
 
