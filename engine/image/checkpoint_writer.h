@@ -56,7 +56,7 @@ class CheckpointWriter {
   CheckpointWriter(UniqueFd dir, std::string directory, bool made_directory);
   Result<UniqueFd> create_file(std::string_view name);
   Result<void> write_manifest(const pb::Manifest& manifest);
-  Result<void> sync_files();
+  Result<void> sync_files(const RecordWriter& manifest);
 
   UniqueFd dir_;
   std::string directory_;

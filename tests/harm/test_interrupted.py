@@ -1,0 +1,176 @@
+"""A tool that is killed or interrupted at any moment leaves the target, or nothing, as it was."""
+import os
+import random
+import signal
+import subprocess
+import time
+
+import snapshot
+from harness import alive, read, read_stat, seconds, wait_for
+
+
+def workers():
+    """Pids of everything of ours that still runs."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (read_comm(name).startswith("cr-")):
+            if alive(int(name)):
+                found.append(int(name))
+    return found
+
+
+def read_comm(pid):
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def complete(images):
+    return os.path.exists(os.path.join(images, "manifest.img"))
+
+
+def start_dump(test, victim, images, *arguments):
+    return subprocess.Popen([test.tool_path("cr-dump"), "--no-default-config", "-t", str(victim.pid), "-D", images,
+                             *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE)
+
+
+def start_restore(test, images):
+    return subprocess.Popen([test.tool_path("cr-restore"), "--no-default-config", "-D", images, "-d"],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def duration(test, victim, images):
+    """How long an undisturbed dump takes."""
+    began = time.monotonic()
+    test.dump(victim, images, "-R").ok()
+    return time.monotonic() - began
+
+
+def rolled_back(victim):
+    wait_for(lambda: not workers(), "the worker to roll back")
+    wait_for(lambda: "\nTracerPid:\t0\n" in read(f"/proc/{victim.pid}/status", ""), "the tracer to let go")
+
+
+def kill_dumps(test, name, rounds, choose, arguments=()):
+    """Dumps with -R; at a random moment choose(process) is killed or interrupted."""
+    victim = test.victim(name, *arguments)
+    images = test.path("images")
+    span = duration(test, victim, images)
+    before = victim.snapshot()
+    order = random.Random(4)
+    whole = 0
+    for number in range(rounds):
+        process = start_dump(test, victim, images, "-R")
+        time.sleep(order.uniform(0, span * 1.1))
+        choose(process)
+        _, err = process.communicate(timeout=30)
+        rolled_back(victim)
+        whole += complete(images)
+        lines = snapshot.differences(before, victim.snapshot())
+        test.check(not lines, f"round {number}: not as before:\n  " + "\n  ".join(lines) + err.decode())
+    print(f"{whole} of {rounds} dumps were complete")
+    test.dump(victim, images, "-R").ok()
+    victim.verdict()
+
+
+@seconds(400)
+def test_kill_the_front(test):
+    kill_dumps(test, "everything", 500 if test.full else 40, lambda process: process.kill())
+
+
+@seconds(400)
+def test_kill_the_front_of_many_threads(test):
+    kill_dumps(test, "threads", 100 if test.full else 10, lambda process: process.kill(), ("100",))
+
+
+def test_interrupt(test):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        kill_dumps(test, "everything", 30 if test.full else 5, lambda process: process.send_signal(number))
+
+
+def kill_worker(process):
+    """The worker is the front's child; true when there was one."""
+    children = read(f"/proc/{process.pid}/task/{process.pid}/children", "").split()
+    for child in children:
+        try:
+            os.kill(int(child), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    return bool(children)
+
+
+def test_killed_worker_is_told(test):
+    """Nobody is left to roll back then (only the kernel or an administrator does this); the front says so."""
+    victim = test.victim("simple")
+    told = 0
+    for _ in range(10):
+        process = start_dump(test, victim, test.path("images"), "-R")
+        wait_for(lambda: process.poll() is not None or kill_worker(process), "the worker")
+        _, err = process.communicate(timeout=30)
+        told += process.returncode == 1 and b"was killed by SIGKILL" in err
+        victim.kill()
+        victim = test.victim("simple")
+    test.check(told > 0, "the front never said that its worker was killed")
+
+
+@seconds(300)
+def test_kill_a_dump_that_ends_the_target(test):
+    """Either the target lives on, or its checkpoint is complete and restores."""
+    victim = test.victim("everything")
+    images = test.path("images")
+    span = duration(test, victim, images)
+    before = victim.snapshot()
+    order = random.Random(5)
+    for number in range(100 if test.full else 15):
+        process = start_dump(test, victim, images)
+        time.sleep(order.uniform(0, span * 1.1))
+        process.kill()
+        process.communicate()
+        wait_for(lambda: not workers(), "the worker to end")
+        if alive(victim.pid):
+            rolled_back(victim)
+        else:
+            test.check(complete(images), f"round {number}: the target is gone, and so is its checkpoint")
+            victim.reap()
+            wait_for(lambda: read_stat(victim.pid) is None, "the reaping")
+            test.restore_detached(victim, images)
+        lines = snapshot.differences(before, victim.snapshot())
+        test.check(not lines, f"round {number}: not as before:\n  " + "\n  ".join(lines))
+    victim.verdict()
+
+
+@seconds(300)
+def test_kill_restores(test):
+    """A killed restore leaves nothing of the process, or the whole of it."""
+    victim = test.victim("everything")
+    images = test.path("images")
+    before = victim.snapshot()
+    test.dump_and_end(victim, images)
+    began = time.monotonic()
+    test.restore_detached(victim, images)
+    span = time.monotonic() - began
+    victim.kill()
+    order = random.Random(6)
+    mounts = read("/proc/self/mountinfo")
+    listing = sorted(os.listdir(victim.folder))
+    for number in range(200 if test.full else 30):
+        process = start_restore(test, images)
+        time.sleep(order.uniform(0, span))
+        process.send_signal(signal.SIGKILL if number % 3 else signal.SIGINT)
+        process.communicate()
+        wait_for(lambda: not workers(), "the restore to end")
+        time.sleep(0.002)
+        if alive(victim.pid):
+            wait_for(lambda: "\nTracerPid:\t0\n" in read(f"/proc/{victim.pid}/status", "\nTracerPid:\t0\n"), "the tracer's end")
+        if alive(victim.pid):
+            lines = snapshot.differences(before, victim.snapshot())
+            test.check(not lines, f"round {number}: half restored:\n  " + "\n  ".join(lines))
+            victim.kill()
+        wait_for(lambda: read_stat(victim.pid) is None, f"round {number}: the pid to be free")
+    test.check(read("/proc/self/mountinfo") == mounts, "mounts left behind")
+    test.check(sorted(os.listdir(victim.folder)) == listing, "files left behind")
+    test.restore_detached(victim, images)
+    victim.verdict()
