@@ -9,8 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
+#include <thread>
 
 #include "engine/restore/intermediate_parent.h"
 #include "engine/restore/traced_thread.h"
@@ -21,8 +23,23 @@ namespace {
 // How long a look at the channel lasts before the child itself is looked at.
 constexpr int kLookEveryMs = 20;
 
+// The number of a process that was just reaped is freed a moment after its /proc entry goes.
+constexpr int kNumberTries = 50;
+constexpr std::chrono::milliseconds kNumberPause(1);
+
+bool is_nobody(HostPid pid) { return kill(pid.value, 0) != 0 && errno == ESRCH; }
+
 Failure creation_failed(int error, HostPid pid) {
   std::string what = fmt::format("create a process with pid {}", pid.value);
+  if (error == EEXIST && is_nobody(pid)) {
+    return tl::unexpected(
+        Error::from_errno(error, std::move(what))
+            .as(ErrorKind::kMachine)
+            .with_hint(fmt::format(
+                "processes that still run have {} as their process group or session: end "
+                "them, or restore in a pid namespace of its own (unshare -pf)",
+                pid.value)));
+  }
   if (error == EEXIST) {
     if (const auto holder = find_pid_holder(pid.value, true)) {
       return tl::unexpected(
@@ -147,13 +164,21 @@ Result<CreatedTask> create_root(HostPid pid, const CreateOptions& options, const
   args.set_tid = reinterpret_cast<uint64_t>(&wanted);
   args.set_tid_size = 1;
   std::optional<IntermediateParent> between;
-  int error = 0;
-  if (options.parent == Parent::kInit) {
-    between.emplace(TRY(IntermediateParent::start(args, child_main, error)));
-  } else {
+  const auto clone_once = [&]() -> Result<int> {
+    between.reset();
+    int error = 0;
+    if (options.parent == Parent::kInit) {
+      between.emplace(TRY(IntermediateParent::start(args, child_main, error)));
+      return error;
+    }
     const long result = syscall(SYS_clone3, &args, sizeof(args));
     if (result == 0) child_main();
-    if (result < 0) error = errno;
+    return result < 0 ? errno : 0;
+  };
+  int error = TRY(clone_once());
+  for (int i = 0; error == EEXIST && is_nobody(pid) && i < kNumberTries; ++i) {
+    std::this_thread::sleep_for(kNumberPause);
+    error = TRY(clone_once());
   }
   if (error != 0) return creation_failed(error, pid);
   // The child can't have ended and its number can't have been taken again: it waits for "go".
