@@ -9,6 +9,17 @@
 
 namespace cryostat::files {
 
+namespace {
+
+// pipe2(2) makes one description of each end; any others were opened through /proc/self/fd, and
+// open(2) always adds this flag for 64-bit programs (where the libc's O_LARGEFILE is 0).
+bool made_by_pipe(uint32_t flags) {
+  constexpr uint32_t kLargeFile = 0100000;
+  return (flags & kLargeFile) == 0 && (flags & O_ACCMODE) != O_RDWR;
+}
+
+}  // namespace
+
 bool PipeKind::matches(const OpenDescription& description) const {
   return S_ISFIFO(description.st.st_mode) && description.link.starts_with("pipe:");
 }
@@ -35,8 +46,14 @@ Result<UniqueFd> PipeKind::restore(RestoreContext& context, const pb::Descriptio
     ends.write_end = TRY(context.keep(std::move(write_end)));
     known = context.pipes.emplace(image.pipe().pipe_id(), std::move(ends)).first;
   }
-  // Opened anew: dup'ed ends would share their status flags with each other.
-  return reopen(known->second.read_end.get(), pipe_open_flags(image.flags()));
+  const auto& ends = known->second;
+  if (made_by_pipe(image.flags())) {
+    const bool reads = (image.flags() & O_ACCMODE) == O_RDONLY;
+    UniqueFd fd(fcntl(reads ? ends.read_end.get() : ends.write_end.get(), F_DUPFD_CLOEXEC, 0));
+    if (!fd) return fail_errno("duplicate an end of a pipe");
+    return fd;
+  }
+  return reopen(ends.read_end.get(), pipe_open_flags(image.flags()));
 }
 
 }  // namespace cryostat::files

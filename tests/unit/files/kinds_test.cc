@@ -156,6 +156,8 @@ TEST_CASE("pipes come back with content, capacity, flags and sharing") {
             []() -> std::string {
               std::string text(200000, '\0');
               EXPECT(fcntl(3, F_GETPIPE_SZ) == 1 << 18);
+              EXPECT(fcntl(4, F_GETFL) == O_WRONLY + O_NONBLOCK);
+              EXPECT(fcntl(7, F_GETFL) == O_RDONLY);
               EXPECT((fcntl(3, F_GETFL) & O_NONBLOCK) != 0);
               size_t total = 0;
               for (ssize_t got; (got = read(3, text.data(), text.size())) > 0;)
