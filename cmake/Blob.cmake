@@ -30,7 +30,8 @@ function(cryostat_blob name)
     return()
   endif()
 
-  add_executable(${name}_blob_elf ${sources} ${CMAKE_SOURCE_DIR}/blob/memory_functions.cc)
+  add_executable(${name}_blob_elf ${sources} ${CMAKE_SOURCE_DIR}/blob/memory_functions.cc
+    ${CMAKE_SOURCE_DIR}/blob/page_hash_sse2.cc ${CMAKE_SOURCE_DIR}/blob/page_hash_avx2.cc)
   target_include_directories(${name}_blob_elf PRIVATE ${CMAKE_SOURCE_DIR})
   target_compile_options(${name}_blob_elf PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:${CRYOSTAT_BLOB_OPTIONS} -ffunction-sections>)

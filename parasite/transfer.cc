@@ -8,8 +8,8 @@
 
 #include <cstdint>
 
+#include "blob/page_hash.h"
 #include "engine/kernel/raw_syscall.h"
-#include "parasite/transfer_hash.h"
 #include "proto/wire/parasite_transfer.h"
 
 namespace cryostat::parasite {
@@ -24,8 +24,9 @@ bool is_zero_page(const void* page) {
   const auto* at = static_cast<const __m128i*>(page);
   const __m128i zero = _mm_setzero_si128();
   for (uint32_t i = 0; i < kPage / sizeof(__m128i); i += 4) {
-    const __m128i bits = _mm_or_si128(_mm_or_si128(_mm_load_si128(at + i), _mm_load_si128(at + i + 1)),
-                                      _mm_or_si128(_mm_load_si128(at + i + 2), _mm_load_si128(at + i + 3)));
+    const __m128i bits =
+        _mm_or_si128(_mm_or_si128(_mm_load_si128(at + i), _mm_load_si128(at + i + 1)),
+                     _mm_or_si128(_mm_load_si128(at + i + 2), _mm_load_si128(at + i + 3)));
     if (_mm_movemask_epi8(_mm_cmpeq_epi8(bits, zero)) != 0xffff) return false;
   }
   return true;
@@ -52,8 +53,9 @@ class Chunk {
     iovec* at = vectors_;
     iovec* const end = vectors_ + count_;
     while (at != end) {
-      const long written = raw_syscall(SYS_pwritev, static_cast<uint64_t>(fd_), reinterpret_cast<uint64_t>(at),
-                                       static_cast<uint64_t>(end - at), offset_, 0);
+      const long written =
+          raw_syscall(SYS_pwritev, static_cast<uint64_t>(fd_), reinterpret_cast<uint64_t>(at),
+                      static_cast<uint64_t>(end - at), offset_, 0);
       if (written == -EINTR) continue;
       if (written <= 0) return written < 0 ? static_cast<int>(written) : -EIO;
       offset_ += static_cast<uint64_t>(written);
@@ -85,12 +87,15 @@ class Chunk {
 // A write past RLIMIT_FSIZE would not only fail but leave a SIGXFSZ pending in the target.
 bool within_file_size_limit(uint64_t end_bytes) {
   rlimit limit = {};
-  const long got = raw_syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, reinterpret_cast<uint64_t>(&limit));
+  const long got =
+      raw_syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, reinterpret_cast<uint64_t>(&limit));
   return got == 0 && (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= end_bytes);
 }
 
-bool is_sound(const wire::TransferRequest& request, const wire::TransferRun* runs, size_t data_bytes) {
-  if (request.run_count > wire::kTransferMaxRuns || request.page_count > wire::kTransferMaxPages) return false;
+bool is_sound(const wire::TransferRequest& request, const wire::TransferRun* runs,
+              size_t data_bytes) {
+  if (request.run_count > wire::kTransferMaxRuns || request.page_count > wire::kTransferMaxPages)
+    return false;
   if (wire::transfer_data_bytes(request.run_count, request.page_count) > data_bytes) return false;
   uint64_t pages = 0;
   for (uint32_t i = 0; i < request.run_count; ++i) {
@@ -106,16 +111,19 @@ int write_pages(void* data, size_t data_bytes) {
   if (data_bytes < wire::transfer_runs_offset()) return -EINVAL;
   auto& request = *static_cast<wire::TransferRequest*>(data);
   char* const base = static_cast<char*>(data);
-  const auto* runs = reinterpret_cast<const wire::TransferRun*>(base + wire::transfer_runs_offset());
+  const auto* runs =
+      reinterpret_cast<const wire::TransferRun*>(base + wire::transfer_runs_offset());
   if (!is_sound(request, runs, data_bytes)) return -EINVAL;
   request.pages_written = 0;
-  if (!within_file_size_limit(request.file_offset_bytes + request.page_count * kPage)) return -EFBIG;
+  if (!within_file_size_limit(request.file_offset_bytes + request.page_count * kPage))
+    return -EFBIG;
 
-  auto* zero_bits = reinterpret_cast<uint64_t*>(base + wire::transfer_zero_bitmap_offset(request.run_count));
+  auto* zero_bits =
+      reinterpret_cast<uint64_t*>(base + wire::transfer_zero_bitmap_offset(request.run_count));
   for (size_t i = 0; i < wire::transfer_bitmap_bytes(request.page_count) / 8; ++i) zero_bits[i] = 0;
   auto* sums = reinterpret_cast<wire::TransferSum*>(
       base + wire::transfer_sums_offset(request.run_count, request.page_count));
-  const PageHash hash = pick_page_hash();
+  const blob::PageHash hash = blob::pick_page_hash();
   Chunk chunk(request.fd, request.file_offset_bytes);
   uint32_t index = 0;
   uint32_t stored = 0;

@@ -1,6 +1,7 @@
 #include <asm/unistd.h>
 #include <errno.h>
 
+#include "blob/page_hash.h"
 #include "engine/kernel/raw_syscall.h"
 #include "restorer/memory_steps.h"
 #include "restorer/threads.h"
@@ -8,6 +9,15 @@
 namespace cryostat::restorer {
 
 namespace {
+
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kBatchPages = wire::kFillMaxBytes / kPage;
+
+// XXH3-128 in canonical order, as in page-sums.img; compared, never interpreted.
+struct PageSum {
+  uint64_t words[2];
+};
+static_assert(sizeof(PageSum) * kBatchPages <= 2048, "lies on a thread's small stack");
 
 // What one reader needs; readers share the plan.
 struct Reader {
@@ -17,35 +27,66 @@ struct Reader {
 
 void report(wire::MemoryPlan& memory, long error, uint64_t address) {
   int64_t none = 0;
-  if (__atomic_compare_exchange_n(&memory.fill_error, &none, int64_t{error}, false, __ATOMIC_ACQ_REL,
-                                  __ATOMIC_ACQUIRE)) {
+  if (__atomic_compare_exchange_n(&memory.fill_error, &none, int64_t{error}, false,
+                                  __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
     memory.fill_error_detail = address;
   }
 }
 
-// Takes `bytes` that were read off the targets; the arena is this task's own copy.
-wire::FillTarget* skip(wire::FillTarget* at, uint64_t bytes) {
-  while (bytes > 0 && bytes >= at->size_bytes) bytes -= (at++)->size_bytes;
-  if (bytes > 0) {
-    at->address += bytes;
-    at->size_bytes -= bytes;
+// Reads a batch with one system call, or more if the kernel returns less.
+bool read_batch(wire::MemoryPlan& memory, const wire::FillTarget* targets,
+                const wire::FillBatch& batch) {
+  const auto fd = static_cast<uint64_t>(memory.pages_fd);
+  uint64_t done = 0;    // bytes of the whole batch
+  uint64_t before = 0;  // bytes of the targets before *targets
+  while (done < batch.size_bytes) {
+    while (done - before >= targets->size_bytes) before += (targets++)->size_bytes;
+    const uint64_t within = done - before;
+    const uint64_t offset = batch.file_offset_bytes + done;
+    const long got = done == 0 ? raw_syscall(__NR_preadv, fd, reinterpret_cast<uint64_t>(targets),
+                                             batch.target_count, offset, 0)
+                               : raw_syscall(__NR_pread64, fd, targets->address + within,
+                                             targets->size_bytes - within, offset);
+    if (got == -EINTR) continue;
+    if (got <= 0) {
+      report(memory, got < 0 ? got : -EIO, targets->address + within);
+      return false;
+    }
+    done += static_cast<uint64_t>(got);
   }
-  return at;
+  return true;
 }
 
-void read_batch(wire::MemoryPlan& memory, wire::FillTarget* targets, const wire::FillBatch& batch) {
-  wire::FillTarget* at = targets + batch.first_target;
-  wire::FillTarget* const end = at + batch.target_count;
-  uint64_t offset = batch.file_offset_bytes;
-  while (at != end) {
-    const long got =
-        raw_syscall(__NR_preadv, static_cast<uint64_t>(memory.pages_fd), reinterpret_cast<uint64_t>(at),
-                    static_cast<uint64_t>(end - at), offset, 0);
-    if (got == -EINTR) continue;
-    if (got <= 0) return report(memory, got < 0 ? got : -EIO, at->address);
-    offset += static_cast<uint64_t>(got);
-    at = skip(at, static_cast<uint64_t>(got));
+bool read_sums(wire::MemoryPlan& memory, const wire::FillBatch& batch, PageSum* sums) {
+  const uint64_t size = batch.size_bytes / kPage * sizeof(PageSum);
+  const uint64_t offset =
+      memory.sums_offset_bytes + batch.file_offset_bytes / kPage * sizeof(PageSum);
+  long got;
+  do {
+    got = raw_syscall(__NR_pread64, static_cast<uint64_t>(memory.sums_fd),
+                      reinterpret_cast<uint64_t>(sums), size, offset);
+  } while (got == -EINTR);
+  if (static_cast<uint64_t>(got) == size) return true;
+  report(memory, got < 0 ? got : -EIO, 0);
+  return false;
+}
+
+// Compares what lies in memory now with the checksums.
+bool verify_batch(wire::MemoryPlan& memory, const wire::FillTarget* targets,
+                  const wire::FillBatch& batch, blob::PageHash hash) {
+  PageSum sums[kBatchPages];
+  if (!read_sums(memory, batch, sums)) return false;
+  const PageSum* expected = sums;
+  for (uint32_t i = 0; i < batch.target_count; ++i) {
+    for (uint64_t at = 0; at < targets[i].size_bytes; at += kPage, ++expected) {
+      PageSum found;
+      hash(reinterpret_cast<const void*>(targets[i].address + at), &found);
+      if (found.words[0] == expected->words[0] && found.words[1] == expected->words[1]) continue;
+      report(memory, -EBADMSG, targets[i].address + at);
+      return false;
+    }
   }
+  return true;
 }
 
 // Takes batch after batch until none is left or one failed.
@@ -53,10 +94,13 @@ void read_batches(void* argument) {
   const auto& reader = *static_cast<Reader*>(argument);
   wire::MemoryPlan& memory = *reader.memory;
   const auto* batches = memory.fill_batches.in(reader.arena);
+  const blob::PageHash hash = blob::pick_page_hash();
   while (__atomic_load_n(&memory.fill_error, __ATOMIC_ACQUIRE) == 0) {
     const uint64_t index = __atomic_fetch_add(&memory.next_batch, 1, __ATOMIC_RELAXED);
     if (index >= memory.fill_batches.count) return;
-    read_batch(memory, memory.fill_targets.in(reader.arena), batches[index]);
+    const auto* targets = memory.fill_targets.in(reader.arena) + batches[index].first_target;
+    if (!read_batch(memory, targets, batches[index])) return;
+    if (!verify_batch(memory, targets, batches[index], hash)) return;
   }
 }
 

@@ -73,11 +73,13 @@ int finish_area(const wire::PlannedVma& vma, const void* arena) {
   return is_syscall_error(result) ? static_cast<int>(result) : 0;
 }
 
-// Keys are given out from 1 upwards: those in use are taken by taking all below and giving the others
-// back. The rights that come with an allocation do not matter: PKRU is set with the registers.
+// Keys are given out from 1 upwards: those in use are taken by taking all below and giving the
+// others back. The rights that come with an allocation do not matter: PKRU is set with the
+// registers.
 int allocate_keys(wire::RestorerPlan& plan, const wire::PlannedVma* vmas) {
   uint32_t used = 0;
-  for (uint64_t i = 0; i < plan.memory.vmas.count; ++i) used |= uint32_t{1} << (vmas[i].protection_key & 31);
+  for (uint64_t i = 0; i < plan.memory.vmas.count; ++i)
+    used |= uint32_t{1} << (vmas[i].protection_key & 31);
   used &= ~uint32_t{1};
   if (used == 0) return 0;
   uint32_t taken = 0;
@@ -132,8 +134,8 @@ int set_layout(wire::RestorerPlan& plan, void* arena) {
   map.auxv = reinterpret_cast<__u64*>(plan.memory.auxv.in(arena));
   map.auxv_size = static_cast<__u32>(plan.memory.auxv.count);
   map.exe_fd = static_cast<__u32>(plan.memory.exe_fd);
-  const long result =
-      raw_syscall(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP, reinterpret_cast<uint64_t>(&map), sizeof(map), 0);
+  const long result = raw_syscall(__NR_prctl, PR_SET_MM, PR_SET_MM_MAP,
+                                  reinterpret_cast<uint64_t>(&map), sizeof(map), 0);
   return is_syscall_error(result) ? failed_at(plan, layout.start_code, result) : 0;
 }
 
@@ -143,7 +145,8 @@ int seal(wire::RestorerPlan& plan, void* arena) {
     constexpr uint64_t kAddSeals = F_ADD_SEALS;
     const long result =
         raw_syscall(__NR_fcntl, static_cast<uint64_t>(seals[i].fd), kAddSeals, seals[i].seals);
-    if (is_syscall_error(result)) return failed_at(plan, static_cast<uint64_t>(seals[i].fd), result);
+    if (is_syscall_error(result))
+      return failed_at(plan, static_cast<uint64_t>(seals[i].fd), result);
   }
   const auto* vmas = plan.memory.vmas.in(arena);
   for (uint64_t i = 0; i < plan.memory.vmas.count; ++i) {

@@ -1,5 +1,5 @@
-// The steps of restore_memory(), in their order. Each returns 0, or -errno with plan.detail set to the
-// address (or descriptor) it was about.
+// The steps of restore_memory(), in their order. Each returns 0, or -errno with plan.detail set to
+// the address (or descriptor) it was about.
 #pragma once
 
 #include "proto/wire/restorer.h"

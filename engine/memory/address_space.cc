@@ -32,7 +32,8 @@ bool has_file(const SmapsEntry& entry) {
 // Why a VMA with these flags can't be saved; empty when it can.
 std::string refused_by_flags(const SmapsEntry& entry) {
   const VmFlags& flags = entry.flags;
-  if (flags.has(VmFlags::kUffdMissing) || flags.has(VmFlags::kUffdWriteProtect) || flags.has(VmFlags::kUffdMinor))
+  if (flags.has(VmFlags::kUffdMissing) || flags.has(VmFlags::kUffdWriteProtect) ||
+      flags.has(VmFlags::kUffdMinor))
     return "memory registered with userfaultfd can't be checkpointed";
   if (flags.has(VmFlags::kShadowStack)) return "shadow stack can't be checkpointed";
   if (flags.has(VmFlags::kPureFrames) || flags.has(VmFlags::kIo))
@@ -41,7 +42,8 @@ std::string refused_by_flags(const SmapsEntry& entry) {
   if (flags.has(VmFlags::kUnknown))
     return fmt::format("VMA flag `{}` of this kernel is not known", entry.unknown_flags);
   if (entry.name == "[uprobes]") return "a uprobe is set in this process: remove it first";
-  if (!has_file(entry) && entry.shared) return "shared mapping without a file can't be checkpointed";
+  if (!has_file(entry) && entry.shared)
+    return "shared mapping without a file can't be checkpointed";
   return {};
 }
 
@@ -84,7 +86,8 @@ pb::Vma to_vma(const SmapsEntry& entry) {
 
 class Collector {
  public:
-  Collector(const TaskHandle& task, const CollectOptions& options, BackingFinder& finder, Refusals& refusals)
+  Collector(const TaskHandle& task, const CollectOptions& options, BackingFinder& finder,
+            Refusals& refusals)
       : task_(task), options_(options), finder_(finder), refusals_(refusals) {
     state_.space.set_id(options.id);
   }
@@ -104,8 +107,8 @@ class Collector {
   Result<void> add(const SmapsEntry& entry) {
     const RemoteRange& area = options_.parasite_area;
     if (entry.end <= area.start || entry.start >= area.end) return add_outside(entry);
-    // Flags of a mapping made just now are the flags of every future one. The kernel may have merged the
-    // area with a neighbour that looks the same: what sticks out is the target's.
+    // Flags of a mapping made just now are the flags of every future one. The kernel may have
+    // merged the area with a neighbour that looks the same: what sticks out is the target's.
     if (entry.flags.has(VmFlags::kLocked)) state_.space.set_lock_future(true);
     if (entry.flags.has(VmFlags::kLockedOnFault)) state_.space.set_lock_future_on_fault(true);
     SmapsEntry part = entry;
@@ -131,7 +134,8 @@ class Collector {
         refusal = std::move(backing.refusal);
       }
       if (!refusal.empty()) {
-        refusals_.add(task_.pid(), fmt::format("memory {:x}-{:x}", entry.start, entry.end), std::move(refusal));
+        refusals_.add(task_.pid(), fmt::format("memory {:x}-{:x}", entry.start, entry.end),
+                      std::move(refusal));
         return {};
       }
     }
@@ -175,9 +179,11 @@ class Collector {
     pb::AddressSpace& space = state_.space;
     if (space.vdso_start() == 0 || space.vdso_size_bytes() > kMaxVdsoBytes) return {};
     std::string image(space.vdso_size_bytes(), '\0');
-    TRY_IN(kernel::read_memory(task_.pid(), RemoteAddr(space.vdso_start()), std::as_writable_bytes(std::span(image))),
+    TRY_IN(kernel::read_memory(task_.pid(), RemoteAddr(space.vdso_start()),
+                               std::as_writable_bytes(std::span(image))),
            "read the vDSO");
-    const arch::Vdso vdso = TRY(arch::parse_vdso({reinterpret_cast<const unsigned char*>(image.data()), image.size()}));
+    const arch::Vdso vdso =
+        TRY(arch::parse_vdso({reinterpret_cast<const unsigned char*>(image.data()), image.size()}));
     space.set_vdso_build_id(std::string(vdso.build_id.begin(), vdso.build_id.end()));
     space.set_vdso_image(std::move(image));
     return {};
@@ -192,7 +198,8 @@ class Collector {
 
 }  // namespace
 
-Result<AddressSpaceState> collect_address_space(const TaskHandle& task, const CollectOptions& options,
+Result<AddressSpaceState> collect_address_space(const TaskHandle& task,
+                                                const CollectOptions& options,
                                                 SharedMemoryTable& shared_memory,
                                                 MappedFileTable& mapped_files, Refusals& refusals) {
   BackingFinder finder(task, shared_memory, mapped_files, options.ghost_limit_bytes);
@@ -204,22 +211,26 @@ Result<void> write_address_space(const AddressSpaceState& state, MappedFileTable
                                  image::CheckpointWriter& writer) {
   TRY(mapped_files.fingerprint());
   pb::AddressSpace space = state.space;
-  if (state.exe_file_id != 0) *space.mutable_exe() = mapped_files.files()[state.exe_file_id - 1].fingerprint();
+  if (state.exe_file_id != 0)
+    *space.mutable_exe() = mapped_files.files()[state.exe_file_id - 1].fingerprint();
   TRY(writer.append(image::FileType::kMemory, space));
   for (const pb::Vma& vma : state.vmas) TRY(writer.append(image::FileType::kMemory, vma));
   return {};
 }
 
-Result<void> write_memory_objects(MappedFileTable& mapped_files, const SharedMemoryTable& shared_memory,
+Result<void> write_memory_objects(MappedFileTable& mapped_files,
+                                  const SharedMemoryTable& shared_memory,
                                   image::CheckpointWriter& writer) {
   TRY(mapped_files.fingerprint());
-  for (const pb::MappedFile& file : mapped_files.files()) TRY(writer.append(image::FileType::kMemory, file));
+  for (const pb::MappedFile& file : mapped_files.files())
+    TRY(writer.append(image::FileType::kMemory, file));
   for (const SharedMemoryObject& object : shared_memory.objects()) {
     pb::SharedMemory record;
     record.set_id(object.id);
-    record.set_kind(object.kind == SharedMemoryKind::kMemfd         ? pb::SharedMemory::MEMFD
-                    : object.kind == SharedMemoryKind::kDeletedFile ? pb::SharedMemory::DELETED_FILE
-                                                                    : pb::SharedMemory::ANONYMOUS_SHARED);
+    record.set_kind(object.kind == SharedMemoryKind::kMemfd ? pb::SharedMemory::MEMFD
+                    : object.kind == SharedMemoryKind::kDeletedFile
+                        ? pb::SharedMemory::DELETED_FILE
+                        : pb::SharedMemory::ANONYMOUS_SHARED);
     record.set_size_bytes(object.size_bytes);
     record.set_name(object.name);
     record.set_seals(object.seals);

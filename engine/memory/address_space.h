@@ -23,26 +23,28 @@ class MappedFileTable;
 class SharedMemoryTable;
 
 struct CollectOptions {
-  uint32_t id = 1;                     // of the address space in the images
-  RemoteRange parasite_area;           // left out; also shows the flags of new mappings (MCL_FUTURE)
-  RemoteAddr current_brk;              // brk(0) as the target sees it
+  uint32_t id = 1;            // of the address space in the images
+  RemoteRange parasite_area;  // left out; also shows the flags of new mappings (MCL_FUTURE)
+  RemoteAddr current_brk;     // brk(0) as the target sees it
   uint64_t ghost_limit_bytes = 1 << 20;  // largest deleted file on disk that is saved
 };
 
 struct AddressSpaceState {
-  // exe is filled in by write_address_space(). vma_count, layout, vDSO and lock_future are set. dumpable, thp_disabled, memory_merge and mdwe
-  // are the parasite's to tell: the caller sets them.
+  // exe is filled in by write_address_space(). vma_count, layout, vDSO and lock_future are set.
+  // dumpable, thp_disabled, memory_merge and mdwe are the parasite's to tell: the caller sets them.
   pb::AddressSpace space;
   std::vector<pb::Vma> vmas;  // ascending
   // For each of `vmas`: private pages present or swapped out, in bytes (an estimate: smaps).
   std::vector<uint64_t> private_bytes;
-  uint32_t exe_file_id = 0;  // in the MappedFileTable; 0: deleted (AddressSpace.exe_shared_memory_id)
+  uint32_t exe_file_id =
+      0;  // in the MappedFileTable; 0: deleted (AddressSpace.exe_shared_memory_id)
 };
 
-// Precondition: all threads stopped. What can't be saved goes to `refusals`, one line per VMA. Reads only:
-// the target is not touched. Errors: kTargetGone, kPermission (map_files needs
+// Precondition: all threads stopped. What can't be saved goes to `refusals`, one line per VMA.
+// Reads only: the target is not touched. Errors: kTargetGone, kPermission (map_files needs
 // CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN), kFailed.
-Result<AddressSpaceState> collect_address_space(const TaskHandle& task, const CollectOptions& options,
+Result<AddressSpaceState> collect_address_space(const TaskHandle& task,
+                                                const CollectOptions& options,
                                                 SharedMemoryTable& shared_memory,
                                                 MappedFileTable& mapped_files, Refusals& refusals);
 

@@ -98,8 +98,8 @@ class ForcedTransfer final : public CopyTransfer {
             pread(memory_.get(), to + done, bytes - done, static_cast<off_t>(run.address + done));
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0)
-          return fail_errno(got < 0 ? errno : EIO,
-                            fmt::format("read page {:x} of pid {}", run.address + done, pid_.value));
+          return fail_errno(got < 0 ? errno : EIO, fmt::format("read page {:x} of pid {}",
+                                                               run.address + done, pid_.value));
         done += static_cast<size_t>(got);
       }
       to += bytes;
@@ -113,13 +113,15 @@ class ForcedTransfer final : public CopyTransfer {
 
 }  // namespace
 
-Result<std::unique_ptr<PageTransfer>> make_vm_readv_transfer(HostPid pid, image::PageStoreWriter& store) {
+Result<std::unique_ptr<PageTransfer>> make_vm_readv_transfer(HostPid pid,
+                                                             image::PageStoreWriter& store) {
   return std::make_unique<VmReadvTransfer>(pid, store);
 }
 
 Result<std::unique_ptr<PageTransfer>> make_forced_transfer(const TaskHandle& task,
                                                            image::PageStoreWriter& store) {
-  return std::make_unique<ForcedTransfer>(TRY(task.proc().open_file("mem", O_RDONLY)), task.pid(), store);
+  return std::make_unique<ForcedTransfer>(TRY(task.proc().open_file("mem", O_RDONLY)), task.pid(),
+                                          store);
 }
 
 }  // namespace cryostat::memory

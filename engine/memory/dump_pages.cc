@@ -23,8 +23,9 @@ namespace {
 // The private pages of one address space.
 class AddressSpaceDump {
  public:
-  AddressSpaceDump(const TaskHandle& task, AddressSpaceState& state, PageTransfer& transfer, PageScanner scanner,
-                   image::CheckpointWriter& writer, const StopRequest& stop, Progress& progress)
+  AddressSpaceDump(const TaskHandle& task, AddressSpaceState& state, PageTransfer& transfer,
+                   PageScanner scanner, image::CheckpointWriter& writer, const StopRequest& stop,
+                   Progress& progress)
       : task_(task),
         state_(state),
         transfer_(&transfer),
@@ -52,8 +53,10 @@ class AddressSpaceDump {
     size_t vma = 0;
     return scanner_.scan({state_.vmas.front().start(), state_.vmas.back().end()},
                          [&](const PageRange& range) -> Result<void> {
-                           while (vma < state_.vmas.size() && state_.vmas[vma].end() <= range.start) ++vma;
-                           for (size_t i = vma; i < state_.vmas.size() && state_.vmas[i].start() < range.end; ++i)
+                           while (vma < state_.vmas.size() && state_.vmas[vma].end() <= range.start)
+                             ++vma;
+                           for (size_t i = vma;
+                                i < state_.vmas.size() && state_.vmas[i].start() < range.end; ++i)
                              TRY(add_part(state_.vmas[i], range));
                            return {};
                          });
@@ -76,7 +79,8 @@ class AddressSpaceDump {
     if (!range.guard && (vma.shared() || vma.droppable())) return {};
     if (std::exchange(last_vma_, &vma) != &vma) batch_.end_run();
     TRY(use_transfer_for(vma));
-    return add_range(vma, {std::max(range.start, vma.start()), std::min(range.end, vma.end()), range.guard});
+    return add_range(
+        vma, {std::max(range.start, vma.start()), std::min(range.end, vma.end()), range.guard});
   }
 
   // What the target may not read, the parasite can't, and process_vm_readv does not.
@@ -157,8 +161,9 @@ class AddressSpaceDump {
 
 }  // namespace
 
-Result<PageCounts> dump_pages(const TaskHandle& task, AddressSpaceState& state, PageTransfer& transfer,
-                              image::CheckpointWriter& writer, const StopRequest& stop, Progress& progress) {
+Result<PageCounts> dump_pages(const TaskHandle& task, AddressSpaceState& state,
+                              PageTransfer& transfer, image::CheckpointWriter& writer,
+                              const StopRequest& stop, Progress& progress) {
   PageScanner scanner = TRY(PageScanner::open(task));
   AddressSpaceDump dump(task, state, transfer, std::move(scanner), writer, stop, progress);
   return TRY_IN(dump.run(), fmt::format("save the memory of pid {}", task.pid().value));

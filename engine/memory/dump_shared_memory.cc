@@ -20,8 +20,8 @@ namespace {
 
 class ObjectDump {
  public:
-  ObjectDump(const SharedMemoryObject& object, image::CheckpointWriter& writer, const StopRequest& stop,
-             Progress& progress)
+  ObjectDump(const SharedMemoryObject& object, image::CheckpointWriter& writer,
+             const StopRequest& stop, Progress& progress)
       : object_(object),
         sink_(writer.pages()),
         pagemap_(writer, pb::PageRuns::SHARED_MEMORY, object.id),
@@ -29,7 +29,8 @@ class ObjectDump {
         progress_(progress) {}
 
   Result<PageCounts> run() {
-    // A hugetlbfs file knows no holes: all of it counts as data there, and zero pages are left out below.
+    // A hugetlbfs file knows no holes: all of it counts as data there, and zero pages are left out
+    // below.
     for (off_t at = 0; static_cast<uint64_t>(at) < object_.size_bytes;) {
       const off_t data = lseek(object_.fd.get(), at, SEEK_DATA);
       if (data < 0 && errno == ENXIO) break;
@@ -98,8 +99,9 @@ class ObjectDump {
 
 }  // namespace
 
-Result<PageCounts> dump_shared_memory(const SharedMemoryTable& table, image::CheckpointWriter& writer,
-                                      const StopRequest& stop, Progress& progress) {
+Result<PageCounts> dump_shared_memory(const SharedMemoryTable& table,
+                                      image::CheckpointWriter& writer, const StopRequest& stop,
+                                      Progress& progress) {
   PageCounts sum;
   for (const SharedMemoryObject& object : table.objects()) {
     ObjectDump dump(object, writer, stop, progress);

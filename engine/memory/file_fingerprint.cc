@@ -44,9 +44,9 @@ std::string read_build_id(int fd) {
     GElf_Phdr segment;
     if (gelf_getphdr(elf.get(), static_cast<int>(i), &segment) == nullptr) return {};
     if (segment.p_type != PT_NOTE || segment.p_filesz > kMaxNoteBytes) continue;
-    Elf_Data* notes = elf_getdata_rawchunk(elf.get(), static_cast<int64_t>(segment.p_offset),
-                                           segment.p_filesz,
-                                           segment.p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
+    Elf_Data* notes =
+        elf_getdata_rawchunk(elf.get(), static_cast<int64_t>(segment.p_offset), segment.p_filesz,
+                             segment.p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
     if (notes == nullptr) continue;
     if (std::string id = find_build_id(*notes); !id.empty()) return id;
   }
@@ -108,9 +108,11 @@ Result<pb::FileFingerprint> fingerprint_file(int fd, std::string path, ContentCh
   return print;
 }
 
-std::string fingerprint_difference(const pb::FileFingerprint& dumped, const pb::FileFingerprint& now) {
+std::string fingerprint_difference(const pb::FileFingerprint& dumped,
+                                   const pb::FileFingerprint& now) {
   if ((dumped.mode() & S_IFMT) != (now.mode() & S_IFMT))
-    return fmt::format("file type was {:06o}, is {:06o}", dumped.mode() & S_IFMT, now.mode() & S_IFMT);
+    return fmt::format("file type was {:06o}, is {:06o}", dumped.mode() & S_IFMT,
+                       now.mode() & S_IFMT);
   if (!S_ISREG(dumped.mode())) return {};
   if (dumped.size_bytes() != now.size_bytes())
     return fmt::format("size was {} bytes, is {} bytes", dumped.size_bytes(), now.size_bytes());

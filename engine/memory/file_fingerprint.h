@@ -25,12 +25,13 @@ pb::FileFingerprint make_fingerprint(const struct stat& status, std::string path
 // Adds the build-id, or the hash of the whole content, of the file open for reading as `fd`.
 Result<void> fingerprint_content(int fd, pb::FileFingerprint& print);
 
-// Both. The fingerprint of the file open as `fd` (readable when the content is looked at; its position is not
-// moved). `path` is recorded as given.
+// Both. The fingerprint of the file open as `fd` (readable when the content is looked at; its
+// position is not moved). `path` is recorded as given.
 Result<pb::FileFingerprint> fingerprint_file(int fd, std::string path, ContentCheck check);
 
 // Empty when `now` is as good as `dumped`; else what differs, with both values:
 // "size was 4096 bytes, is 8192". Inode numbers and times are not compared.
-std::string fingerprint_difference(const pb::FileFingerprint& dumped, const pb::FileFingerprint& now);
+std::string fingerprint_difference(const pb::FileFingerprint& dumped,
+                                   const pb::FileFingerprint& now);
 
 }  // namespace cryostat::memory

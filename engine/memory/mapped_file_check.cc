@@ -33,16 +33,17 @@ void check_file(const pb::FileFingerprint& dumped, bool writable, PlanReport& re
   const UniqueFd fd(open(dumped.path().c_str(), mode | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (!fd) {
     const int error = errno;
-    report.missing(dumped.path(),
-                   fmt::format("mapped file can't be opened{}: {}", writable ? " for writing" : "",
-                               error == ENOENT ? "it does not exist" : errno_name(error)),
-                   error == ENOENT ? "put the file back where it was at the dump" : "",
-                   error == EACCES || error == EPERM ? ErrorKind::kPermission : ErrorKind::kMachine);
+    report.missing(
+        dumped.path(),
+        fmt::format("mapped file can't be opened{}: {}", writable ? " for writing" : "",
+                    error == ENOENT ? "it does not exist" : errno_name(error)),
+        error == ENOENT ? "put the file back where it was at the dump" : "",
+        error == EACCES || error == EPERM ? ErrorKind::kPermission : ErrorKind::kMachine);
     return;
   }
   const bool content = !dumped.build_id().empty() || !dumped.content_xxh3_128().empty();
-  const auto now = fingerprint_file(fd.get(), dumped.path(),
-                                    content ? ContentCheck::kBuildIdOrHash : ContentCheck::kSizeOnly);
+  const auto now = fingerprint_file(
+      fd.get(), dumped.path(), content ? ContentCheck::kBuildIdOrHash : ContentCheck::kSizeOnly);
   if (!now) {
     report.missing(dumped.path(), now.error());
     return;
@@ -102,7 +103,8 @@ class TestPage {
   bool valid() const { return at_ != MAP_FAILED; }
   bool takes_advice(int advice) const { return madvise(at_, kPageSize, advice) == 0; }
   bool takes_name() const {
-    return prctl(kernel::kPrSetVma, kernel::kPrSetVmaAnonName, at_, kPageSize, "cryostat probe") == 0;
+    return prctl(kernel::kPrSetVma, kernel::kPrSetVmaAnonName, at_, kPageSize, "cryostat probe") ==
+           0;
   }
 
  private:
@@ -116,7 +118,8 @@ bool has_protection_keys() {
   return true;
 }
 
-void require(bool needed, bool (*available)(), const char* feature, const char* since, PlanReport& report) {
+void require(bool needed, bool (*available)(), const char* feature, const char* since,
+             PlanReport& report) {
   if (!needed) return;
   if (available())
     report.ok(feature, "this kernel has it");
@@ -127,13 +130,15 @@ void require(bool needed, bool (*available)(), const char* feature, const char* 
 void check_huge_pages(const Needs& needs, PlanReport& report) {
   for (const auto& [size, wanted] : needs.huge_pages) {
     const std::string subject = fmt::format("huge pages of {} KiB", size >> 10);
-    std::ifstream file(fmt::format("/sys/kernel/mm/hugepages/hugepages-{}kB/free_hugepages", size >> 10));
+    std::ifstream file(
+        fmt::format("/sys/kernel/mm/hugepages/hugepages-{}kB/free_hugepages", size >> 10));
     uint64_t free_pages = 0;
     if (!(file >> free_pages))
       report.missing(subject, "this machine has none of that size");
     else if (free_pages < wanted)
-      report.missing(subject, fmt::format("{} are needed, {} are free", wanted, free_pages),
-                     fmt::format("raise /sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages", size >> 10));
+      report.missing(
+          subject, fmt::format("{} are needed, {} are free", wanted, free_pages),
+          fmt::format("raise /sys/kernel/mm/hugepages/hugepages-{}kB/nr_hugepages", size >> 10));
     else
       report.ok(subject, fmt::format("{} are needed, {} are free", wanted, free_pages));
   }
@@ -152,18 +157,24 @@ Result<void> check_mapped_files(const image::MmImage& mm, PlanReport& report) {
     if (!exe.path().empty() && checked.insert(exe.path()).second) check_file(exe, false, report);
   }
   const Needs needs = find_needs(mm);
-  require(needs.guards, [] { return TestPage().takes_advice(kernel::kMadvGuardInstall); },
-          "guard regions (MADV_GUARD_INSTALL)", "Linux 6.13", report);
-  require(needs.droppable, [] { return TestPage(MAP_DROPPABLE | MAP_ANONYMOUS).valid(); },
-          "droppable memory (MAP_DROPPABLE)", "Linux 6.11", report);
-  require(needs.names, [] { return TestPage().takes_name(); }, "names of anonymous memory",
-          "CONFIG_ANON_VMA_NAME", report);
-  require(needs.seals, [] { return syscall(kernel::kSysMseal, 0, 0, 0) == 0; }, "sealed memory (mseal)",
-          "Linux 6.10", report);
-  require(needs.mergeable, [] { return TestPage().takes_advice(MADV_MERGEABLE); },
-          "memory merging (MADV_MERGEABLE)", "CONFIG_KSM", report);
-  require(needs.huge_page_advice, [] { return TestPage().takes_advice(MADV_NOHUGEPAGE); },
-          "transparent huge pages", "CONFIG_TRANSPARENT_HUGEPAGE", report);
+  require(
+      needs.guards, [] { return TestPage().takes_advice(kernel::kMadvGuardInstall); },
+      "guard regions (MADV_GUARD_INSTALL)", "Linux 6.13", report);
+  require(
+      needs.droppable, [] { return TestPage(MAP_DROPPABLE | MAP_ANONYMOUS).valid(); },
+      "droppable memory (MAP_DROPPABLE)", "Linux 6.11", report);
+  require(
+      needs.names, [] { return TestPage().takes_name(); }, "names of anonymous memory",
+      "CONFIG_ANON_VMA_NAME", report);
+  require(
+      needs.seals, [] { return syscall(kernel::kSysMseal, 0, 0, 0) == 0; }, "sealed memory (mseal)",
+      "Linux 6.10", report);
+  require(
+      needs.mergeable, [] { return TestPage().takes_advice(MADV_MERGEABLE); },
+      "memory merging (MADV_MERGEABLE)", "CONFIG_KSM", report);
+  require(
+      needs.huge_page_advice, [] { return TestPage().takes_advice(MADV_NOHUGEPAGE); },
+      "transparent huge pages", "CONFIG_TRANSPARENT_HUGEPAGE", report);
   require(needs.protection_keys, has_protection_keys, "memory protection keys",
           "the processor or kernel has no PKU", report);
   check_huge_pages(needs, report);

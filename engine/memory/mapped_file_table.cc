@@ -7,8 +7,8 @@
 
 namespace cryostat::memory {
 
-Result<uint32_t> MappedFileTable::intern(int fd, const struct stat& identity, const std::string& path,
-                                         Use use) {
+Result<uint32_t> MappedFileTable::intern(int fd, const struct stat& identity,
+                                         const std::string& path, Use use) {
   const auto key = std::tuple(identity.st_dev, identity.st_ino, path);
   const auto [known, is_new] = ids_.try_emplace(key, static_cast<uint32_t>(files_.size() + 1));
   if (is_new) {

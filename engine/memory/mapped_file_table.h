@@ -1,5 +1,5 @@
-// The files that VMAs of the target map. They are found while the target is frozen; their content is
-// looked at later, when it runs again.
+// The files that VMAs of the target map. They are found while the target is frozen; their content
+// is looked at later, when it runs again.
 #pragma once
 
 #include <sys/stat.h>
@@ -29,8 +29,8 @@ class MappedFileTable {
   // One more use of a file that is known.
   void use(uint32_t id, Use use);
 
-  // Looks at the content of the files for which it matters and closes all descriptors; files that were
-  // done before are skipped.
+  // Looks at the content of the files for which it matters and closes all descriptors; files that
+  // were done before are skipped.
   Result<void> fingerprint();
 
   // Id n is n-1; build-ids and hashes are there after fingerprint().

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/base/ids.h"
+#include "engine/image/format.h"
 #include "engine/image/mm_image.h"
 #include "engine/image/pagemap_image.h"
 #include "engine/memory/fill_plan.h"
@@ -29,7 +30,8 @@ constexpr uint64_t kTaskSize = (uint64_t{1} << 47) - kPageSize;
 constexpr uint64_t kBytesPerReader = 32 << 20;
 
 bool is_kernel_mapping(const pb::Vma& vma) {
-  return vma.backing() == pb::Vma::VDSO || vma.backing() == pb::Vma::VVAR || vma.backing() == pb::Vma::VSYSCALL;
+  return vma.backing() == pb::Vma::VDSO || vma.backing() == pb::Vma::VVAR ||
+         vma.backing() == pb::Vma::VSYSCALL;
 }
 
 uint32_t map_flags(const pb::Vma& vma) {
@@ -47,7 +49,9 @@ uint32_t map_flags(const pb::Vma& vma) {
 
 uint32_t advice(const pb::Vma& vma) {
   uint32_t bits = 0;
-  const auto add = [&bits](bool wanted, wire::VmaAdvice bit) { bits |= wanted ? uint32_t{bit} : 0; };
+  const auto add = [&bits](bool wanted, wire::VmaAdvice bit) {
+    bits |= wanted ? uint32_t{bit} : 0;
+  };
   add(vma.huge_page(), wire::kAdviceHugePage);
   add(vma.no_huge_page(), wire::kAdviceNoHugePage);
   add(vma.dont_fork(), wire::kAdviceDontFork);
@@ -71,24 +75,27 @@ Result<int> backing_fd(const MemoryPlanInput& input, const pb::Vma& vma) {
         return file->second;
       return fail(ErrorKind::kImages, fmt::format("mapped file {} is not open", vma.file_id()));
     case pb::Vma::SHARED_MEMORY:
-      return vma.shared() && vma.file_writable() ? input.shared_memory.read_write(vma.shared_memory_id())
-                                                 : input.shared_memory.read_only(vma.shared_memory_id());
+      return vma.shared() && vma.file_writable()
+                 ? input.shared_memory.read_write(vma.shared_memory_id())
+                 : input.shared_memory.read_only(vma.shared_memory_id());
     default:
-      return fail(ErrorKind::kImages,
-                  fmt::format("VMA {:x} has unknown backing {}", vma.start(), static_cast<int>(vma.backing())));
+      return fail(ErrorKind::kImages, fmt::format("VMA {:x} has unknown backing {}", vma.start(),
+                                                  static_cast<int>(vma.backing())));
   }
 }
 
-// Whether pages are written into each VMA; runs that lie elsewhere are an error of the images. A run may
-// go on from one VMA into the next.
-Result<std::vector<bool>> find_filled(const std::vector<pb::Vma>& vmas, const std::vector<image::PageRun>& runs) {
+// Whether pages are written into each VMA; runs that lie elsewhere are an error of the images. A
+// run may go on from one VMA into the next.
+Result<std::vector<bool>> find_filled(const std::vector<pb::Vma>& vmas,
+                                      const std::vector<image::PageRun>& runs) {
   std::vector<bool> filled(vmas.size(), false);
   size_t i = 0;
   for (const image::PageRun& run : runs) {
     const uint64_t end = run.address + run.page_count * kPageSize;
     for (uint64_t at = run.address; at < end; at = vmas[i].end()) {
       while (i < vmas.size() && vmas[i].end() <= at) ++i;
-      if (i == vmas.size() || at < vmas[i].start() || vmas[i].shared() || is_kernel_mapping(vmas[i]))
+      if (i == vmas.size() || at < vmas[i].start() || vmas[i].shared() ||
+          is_kernel_mapping(vmas[i]))
         return fail(ErrorKind::kImages, fmt::format("pages at {:x} are in no private VMA", at));
       filled[i] = true;
     }
@@ -128,7 +135,8 @@ wire::PlannedLayout plan_layout(const pb::MmLayout& layout) {
   plan.arg_end = layout.arg_end();
   plan.env_start = layout.env_start();
   plan.env_end = layout.env_end();
-  // PR_SET_MM_MAP takes no address below mmap_min_addr. A program without a data segment has 0 there.
+  // PR_SET_MM_MAP takes no address below mmap_min_addr. A program without a data segment has 0
+  // there.
   if (plan.start_data == 0) plan.start_data = plan.end_data = plan.end_code;
   return plan;
 }
@@ -138,7 +146,8 @@ uint32_t choose_readers(uint32_t wanted, uint64_t bytes) {
   cpu_set_t cpus;
   const int available = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
   const uint64_t useful = std::min<uint64_t>(bytes / kBytesPerReader, 8);
-  return static_cast<uint32_t>(std::max<uint64_t>(1, std::min<uint64_t>(useful, static_cast<uint64_t>(available))));
+  return static_cast<uint32_t>(
+      std::max<uint64_t>(1, std::min<uint64_t>(useful, static_cast<uint64_t>(available))));
 }
 
 std::vector<wire::AddressRange> plan_guards(const std::vector<pb::Vma>& vmas) {
@@ -159,7 +168,8 @@ Result<std::vector<wire::PlannedSeals>> plan_seals(const MemoryPlanInput& input)
 }
 
 Result<UniqueFd> open_mapped(const pb::FileFingerprint& file, bool writable) {
-  UniqueFd fd(open(file.path().c_str(), (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  UniqueFd fd(open(file.path().c_str(),
+                   (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (!fd) {
     const int error = errno;
     return Failure(Error::from_errno(error, fmt::format("open mapped file {}", file.path()))
@@ -170,20 +180,23 @@ Result<UniqueFd> open_mapped(const pb::FileFingerprint& file, bool writable) {
 
 }  // namespace
 
-Result<MappedFileFds> open_mapped_files(const image::MmImage& mm, const image::AddressSpaceImage& space,
+Result<MappedFileFds> open_mapped_files(const image::MmImage& mm,
+                                        const image::AddressSpaceImage& space,
                                         ServiceFds& service_fds) {
   MappedFileFds fds;
   for (const pb::Vma& vma : space.vmas) {
     if (vma.backing() != pb::Vma::FILE || fds.by_id.contains(vma.file_id())) continue;
     const pb::MappedFile& file = mm.file(vma.file_id());
-    fds.by_id[file.id()] = TRY(service_fds.adopt(TRY(open_mapped(file.fingerprint(), file.writable()))));
+    fds.by_id[file.id()] =
+        TRY(service_fds.adopt(TRY(open_mapped(file.fingerprint(), file.writable()))));
   }
   if (!space.space.exe().path().empty())
     fds.exe = TRY(service_fds.adopt(TRY(open_mapped(space.space.exe(), false))));
   return fds;
 }
 
-Result<void> fill_memory_plan(const MemoryPlanInput& input, WireArena& arena, wire::MemoryPlan& plan) {
+Result<void> fill_memory_plan(const MemoryPlanInput& input, WireArena& arena,
+                              wire::MemoryPlan& plan) {
   const std::vector<pb::Vma>& vmas = input.space.vmas;
   const pb::AddressSpace& space = input.space.space;
   const auto& runs = input.pagemap.runs(pb::PageRuns::ADDRESS_SPACE, space.id());
@@ -191,7 +204,8 @@ Result<void> fill_memory_plan(const MemoryPlanInput& input, WireArena& arena, wi
   std::vector<wire::PlannedVma> planned;
   planned.reserve(vmas.size());
   for (size_t i = 0; i < vmas.size(); ++i)
-    if (!is_kernel_mapping(vmas[i])) planned.push_back(TRY(plan_vma(input, vmas[i], filled[i], arena)));
+    if (!is_kernel_mapping(vmas[i]))
+      planned.push_back(TRY(plan_vma(input, vmas[i], filled[i], arena)));
   plan.vmas = arena.append(planned);
 
   const FillPlan fill = plan_fill(runs);
@@ -204,6 +218,8 @@ Result<void> fill_memory_plan(const MemoryPlanInput& input, WireArena& arena, wi
   plan.auxv = arena.append(std::span(reinterpret_cast<const uint8_t*>(auxv.data()), auxv.size()));
   plan.layout = plan_layout(space.layout());
   plan.pages_fd = input.pages_fd;
+  plan.sums_fd = input.sums_fd;
+  plan.sums_offset_bytes = sizeof(image::FileHeader);
   plan.exe_fd = space.exe_shared_memory_id() != 0
                     ? TRY(input.shared_memory.read_only(space.exe_shared_memory_id()))
                     : input.files.exe;

@@ -23,10 +23,11 @@ struct MappedFileFds {
   int exe = -1;
 };
 
-// Opens every file that `space` maps, and its exe. Runs in the hosted child, before root or credentials
-// change. Errors: kMachine with the path.
+// Opens every file that `space` maps, and its exe. Runs in the hosted child, before root or
+// credentials change. Errors: kMachine with the path.
 Result<MappedFileFds> open_mapped_files(const image::MmImage& mm,
-                                        const image::AddressSpaceImage& space, ServiceFds& service_fds);
+                                        const image::AddressSpaceImage& space,
+                                        ServiceFds& service_fds);
 
 struct MemoryPlanInput {
   const image::MmImage& mm;
@@ -34,13 +35,15 @@ struct MemoryPlanInput {
   const image::PagemapImage& pagemap;
   const MappedFileFds& files;
   SharedMemoryFds& shared_memory;
-  int pages_fd;              // number under which pages.img is open in the child
-  uint32_t reader_threads;   // 0: as many as are useful
+  int pages_fd;             // number under which pages.img is open in the child
+  int sums_fd;              // the same of page-sums.img
+  uint32_t reader_threads;  // 0: as many as are useful
 };
 
-// Fills `plan`, with its arrays in `arena`. The blob unmaps everything but the restorer area, so whatever
-// of the child must survive (its vDSO and vvar) has to be inside the area by then.
-Result<void> fill_memory_plan(const MemoryPlanInput& input, WireArena& arena, wire::MemoryPlan& plan);
+// Fills `plan`, with its arrays in `arena`. The blob unmaps everything but the restorer area, so
+// whatever of the child must survive (its vDSO and vvar) has to be inside the area by then.
+Result<void> fill_memory_plan(const MemoryPlanInput& input, WireArena& arena,
+                              wire::MemoryPlan& plan);
 
 // Page data that fill_memory_plan() makes the blob read, in bytes.
 uint64_t planned_bytes(const image::PagemapImage& pagemap);

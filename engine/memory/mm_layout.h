@@ -13,8 +13,8 @@ class MmLayout;
 
 namespace cryostat::memory {
 
-// From /proc/pid/stat and auxv. `current_brk` is brk(0) as the target sees it: procfs does not tell it.
-// Precondition: ptrace access (the addresses read as 0 without).
+// From /proc/pid/stat and auxv. `current_brk` is brk(0) as the target sees it: procfs does not tell
+// it. Precondition: ptrace access (the addresses read as 0 without).
 Result<pb::MmLayout> read_mm_layout(const TaskHandle& task, RemoteAddr current_brk);
 
 }  // namespace cryostat::memory

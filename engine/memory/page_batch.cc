@@ -10,8 +10,8 @@ namespace cryostat::memory {
 void PageBatch::add(PageRun& run) {
   const uint32_t pages = std::min(run.page_count, wire::kTransferMaxPages - page_count_);
   if (pages == 0) return;
-  const bool follows =
-      joinable_ && !runs_.empty() && runs_.back().address + runs_.back().page_count * kPageSize == run.address;
+  const bool follows = joinable_ && !runs_.empty() &&
+                       runs_.back().address + runs_.back().page_count * kPageSize == run.address;
   if (follows)
     runs_.back().page_count += pages;
   else if (runs_.size() < wire::kTransferMaxRuns)

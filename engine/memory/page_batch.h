@@ -10,8 +10,8 @@ namespace cryostat::memory {
 
 class PageBatch {
  public:
-  // Adds as much of `run` as fits, joined to the run before when it follows it at once, and takes that off
-  // `run`. The batch is full when something of `run` is left.
+  // Adds as much of `run` as fits, joined to the run before when it follows it at once, and takes
+  // that off `run`. The batch is full when something of `run` is left.
   void add(PageRun& run);
   // The next run is not joined to the one before, even if it follows it: a run lies in one VMA.
   void end_run() { joinable_ = false; }

@@ -30,7 +30,8 @@ bool is_guard(uint64_t entry) {
 }
 
 bool is_private_page(uint64_t entry) {
-  return (entry & kernel::kPagemapFile) == 0 && (entry & (kernel::kPagemapPresent | kernel::kPagemapSwapped)) != 0;
+  return (entry & kernel::kPagemapFile) == 0 &&
+         (entry & (kernel::kPagemapPresent | kernel::kPagemapSwapped)) != 0;
 }
 
 bool probe_scan(int fd, uint64_t report) {

@@ -29,9 +29,10 @@ class PageScanner {
  public:
   static Result<PageScanner> open(const TaskHandle& task, PageScanMode mode = PageScanMode::kAuto);
 
-  // Calls `visit` for the ranges inside `range` that have to be saved, ascending, until it fails: private
-  // pages that are present or swapped out, not of a file (so copied on write) and not the kernel's zero
-  // page; and guard ranges. Precondition: all threads stopped. Memory used is constant.
+  // Calls `visit` for the ranges inside `range` that have to be saved, ascending, until it fails:
+  // private pages that are present or swapped out, not of a file (so copied on write) and not the
+  // kernel's zero page; and guard ranges. Precondition: all threads stopped. Memory used is
+  // constant.
   using Visit = std::function<Result<void>(const PageRange&)>;
   Result<void> scan(const RemoteRange& range, const Visit& visit);
 

@@ -14,8 +14,9 @@ bool is_zero_page(const void* page) {
   const auto* at = static_cast<const __m128i*>(page);
   const __m128i zero = _mm_setzero_si128();
   for (uint32_t i = 0; i < kPageSize / sizeof(__m128i); i += 4) {
-    const __m128i bits = _mm_or_si128(_mm_or_si128(_mm_loadu_si128(at + i), _mm_loadu_si128(at + i + 1)),
-                                      _mm_or_si128(_mm_loadu_si128(at + i + 2), _mm_loadu_si128(at + i + 3)));
+    const __m128i bits =
+        _mm_or_si128(_mm_or_si128(_mm_loadu_si128(at + i), _mm_loadu_si128(at + i + 1)),
+                     _mm_or_si128(_mm_loadu_si128(at + i + 2), _mm_loadu_si128(at + i + 3)));
     if (_mm_movemask_epi8(_mm_cmpeq_epi8(bits, zero)) != 0xffff) return false;
   }
   return true;
@@ -45,7 +46,8 @@ Result<void> PageSink::store(std::span<const PageRun> runs, std::vector<StoredRu
     }
     if (last.page_count > 0) stored.push_back(last);
   }
-  if (to > buffer_.get()) TRY(store_.append_pages({buffer_.get(), static_cast<size_t>(to - buffer_.get())}));
+  if (to > buffer_.get())
+    TRY(store_.append_pages({buffer_.get(), static_cast<size_t>(to - buffer_.get())}));
   return {};
 }
 

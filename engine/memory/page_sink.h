@@ -14,7 +14,8 @@ namespace cryostat::memory {
 // True when all 4096 bytes are zero.
 bool is_zero_page(const void* page);
 
-// The buffer is filled from outside (process_vm_readv, pread), then store() is told which pages it holds.
+// The buffer is filled from outside (process_vm_readv, pread), then store() is told which pages it
+// holds.
 class PageSink {
  public:
   explicit PageSink(image::PageStoreWriter& store);
@@ -22,8 +23,8 @@ class PageSink {
 
   // As many whole pages as store() takes at once.
   std::span<uint8_t> buffer() { return {buffer_.get(), kBufferPages * 4096}; }
-  // The first bytes of the buffer are the pages of `runs`, one after the other. Their order in the buffer
-  // is given up. Appends where they went to `stored`.
+  // The first bytes of the buffer are the pages of `runs`, one after the other. Their order in the
+  // buffer is given up. Appends where they went to `stored`.
   Result<void> store(std::span<const PageRun> runs, std::vector<StoredRun>& stored);
 
   static constexpr uint32_t kBufferPages = 64;  // stays in the second level cache

@@ -39,18 +39,20 @@ class PageTransfer {
   virtual ~PageTransfer() = default;
   // "parasite" or "vm-readv", for statistics.
   virtual const char* name() const = 0;
-  // Stores the pages of `runs` (at most wire::kTransferMaxRuns runs of wire::kTransferMaxPages pages in
-  // all) and appends where they went to `stored`, in order. Errors: the target is gone; disk full.
+  // Stores the pages of `runs` (at most wire::kTransferMaxRuns runs of wire::kTransferMaxPages
+  // pages in all) and appends where they went to `stored`, in order. Errors: the target is gone;
+  // disk full.
   virtual Result<void> move(std::span<const PageRun> runs, std::vector<StoredRun>& stored) = 0;
 };
 
-// The parasite writes its own pages into pages.img; where limits of the target forbid that, it goes on
-// as vm-readv. `task` (with pid `pid`) and `store` must outlive it. Preconditions: every page is
+// The parasite writes its own pages into pages.img; where limits of the target forbid that, it goes
+// on as vm-readv. `task` (with pid `pid`) and `store` must outlive it. Preconditions: every page is
 // readable by the target, task.can_receive_fds().
 Result<std::unique_ptr<PageTransfer>> make_parasite_transfer(InfectedTask& task, HostPid pid,
                                                              image::PageStoreWriter& store);
 // process_vm_readv into a buffer of the engine, then pwrite. Precondition: readable pages.
-Result<std::unique_ptr<PageTransfer>> make_vm_readv_transfer(HostPid pid, image::PageStoreWriter& store);
+Result<std::unique_ptr<PageTransfer>> make_vm_readv_transfer(HostPid pid,
+                                                             image::PageStoreWriter& store);
 // pread of /proc/pid/mem, which ignores protection; for PROT_NONE and execute-only VMAs.
 Result<std::unique_ptr<PageTransfer>> make_forced_transfer(const TaskHandle& task,
                                                            image::PageStoreWriter& store);

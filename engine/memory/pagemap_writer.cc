@@ -8,7 +8,8 @@ namespace {
 constexpr int kRunsPerRecord = 4096;
 }
 
-PagemapWriter::PagemapWriter(image::CheckpointWriter& writer, pb::PageRuns::Owner owner, uint32_t owner_id)
+PagemapWriter::PagemapWriter(image::CheckpointWriter& writer, pb::PageRuns::Owner owner,
+                             uint32_t owner_id)
     : writer_(writer) {
   record_.set_owner(owner);
   record_.set_owner_id(owner_id);

@@ -29,8 +29,8 @@ class ParasiteTransfer final : public PageTransfer {
     if (refused_) return fallback_->move(runs, stored);
     auto moved = move_by_parasite(runs, stored);
     if (moved || !is_write_problem(moved.error().errno_value())) return moved;
-    // The target may be under limits that the engine is not: RLIMIT_FSIZE, a quota, reserved blocks. What
-    // it has written of this batch is written again.
+    // The target may be under limits that the engine is not: RLIMIT_FSIZE, a quota, reserved
+    // blocks. What it has written of this batch is written again.
     log::info("the parasite can't write pages ({}): the engine does it", moved.error().message());
     refused_ = true;
     return fallback_->move(runs, stored);
@@ -38,8 +38,8 @@ class ParasiteTransfer final : public PageTransfer {
 
  private:
   static bool is_write_problem(int error) {
-    return error == EFBIG || error == ENOSPC || error == EDQUOT || error == EPERM || error == EACCES ||
-           error == EIO || error == ENOMEM || error == EFAULT;
+    return error == EFBIG || error == ENOSPC || error == EDQUOT || error == EPERM ||
+           error == EACCES || error == EIO || error == ENOMEM || error == EFAULT;
   }
 
   Result<void> move_by_parasite(std::span<const PageRun> runs, std::vector<StoredRun>& stored) {
@@ -65,7 +65,8 @@ class ParasiteTransfer final : public PageTransfer {
     buffer_.resize(wire::transfer_zero_bitmap_offset(request_.run_count));
     for (size_t i = 0; i < runs.size(); ++i) {
       const wire::TransferRun run = {runs[i].address, runs[i].page_count};
-      std::memcpy(buffer_.data() + wire::transfer_runs_offset() + i * sizeof(run), &run, sizeof(run));
+      std::memcpy(buffer_.data() + wire::transfer_runs_offset() + i * sizeof(run), &run,
+                  sizeof(run));
       request_.page_count += runs[i].page_count;
     }
     std::memcpy(buffer_.data(), &request_, sizeof(request_));

@@ -21,7 +21,7 @@ enum class SharedMemoryKind : uint8_t { kAnonymousShared, kMemfd, kDeletedFile }
 struct SharedMemoryObject {
   uint32_t id = 0;  // from 1
   SharedMemoryKind kind = SharedMemoryKind::kAnonymousShared;
-  UniqueFd fd;  // a read-only description of our own
+  UniqueFd fd;       // a read-only description of our own
   std::string name;  // as in pb::SharedMemory
   uint64_t size_bytes = 0;
   uint32_t seals = 0;

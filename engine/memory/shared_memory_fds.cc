@@ -47,15 +47,16 @@ Failure creation_failure(const pb::SharedMemory& object, const char* what) {
 Result<UniqueFd> create_memfd(const pb::SharedMemory& object) {
   unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
   flags |= huge_page_flags(object.hugetlb_page_size_bytes(), MFD_HUGETLB);
-  // Whether it may be executed is part of the mode, which is set below; the flag (6.3) only keeps the
-  // kernel from warning about its absence.
+  // Whether it may be executed is part of the mode, which is set below; the flag (6.3) only keeps
+  // the kernel from warning about its absence.
   UniqueFd fd(memfd_create(object.name().c_str(), flags | MFD_EXEC));
   if (!fd && errno == EINVAL) fd = UniqueFd(memfd_create(object.name().c_str(), flags));
   if (!fd) return creation_failure(object, "create");
   return fd;
 }
 
-// Only mmap(2) makes an object that maps call "/dev/zero (deleted)"; procfs gives a descriptor of it.
+// Only mmap(2) makes an object that maps call "/dev/zero (deleted)"; procfs gives a descriptor of
+// it.
 Result<UniqueFd> create_anonymous(const pb::SharedMemory& object, bool no_reserve) {
   const uint64_t bytes = page_align_up(std::max<uint64_t>(object.size_bytes(), 1));
   int flags = MAP_SHARED | MAP_ANONYMOUS | (no_reserve ? MAP_NORESERVE : 0);
@@ -101,18 +102,21 @@ Result<void> set_attributes(int fd, const pb::SharedMemory& object) {
   return {};
 }
 
-// Reads `size` bytes of pages.img to `to`.
-Result<void> read_pages(int pages_fd, uint8_t* to, uint64_t size, uint64_t page_index) {
-  uint64_t offset = page_index * kPageSize;
-  while (size > 0) {
-    const ssize_t got = pread(pages_fd, to, size, static_cast<off_t>(offset));
+// Reads pages from `page_index` on and compares them with their checksums.
+Result<void> read_pages(const PageSource& pages, std::span<uint8_t> to, uint64_t page_index) {
+  for (size_t done = 0; done < to.size();) {
+    const ssize_t got = pread(pages.pages_fd, to.data() + done, to.size() - done,
+                              static_cast<off_t>(page_index * kPageSize + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return fail_errno("read pages.img");
     if (got == 0) return fail(ErrorKind::kImages, "pages.img is truncated");
-    to += got;
-    offset += static_cast<uint64_t>(got);
-    size -= static_cast<uint64_t>(got);
+    done += static_cast<size_t>(got);
   }
+  for (size_t at = 0; at < to.size(); at += kPageSize, ++page_index)
+    if (page_index >= pages.sums.size() || image::page_sum(&to[at]) != pages.sums[page_index])
+      return fail(
+          ErrorKind::kImages,
+          fmt::format("pages.img: page {} is damaged: its checksum does not hold", page_index));
   return {};
 }
 
@@ -150,20 +154,22 @@ class Window {
   uint64_t size_ = 0;
 };
 
-// The object's size in whole pages: what lies behind its end in the last page is cut off again by the
-// kernel when it is read.
-Result<void> fill(int fd, const pb::SharedMemory& object, const std::vector<image::PageRun>& runs, int pages_fd) {
+// The object's size in whole pages: what lies behind its end in the last page is cut off again by
+// the kernel when it is read.
+Result<void> fill(int fd, const pb::SharedMemory& object, const std::vector<image::PageRun>& runs,
+                  const PageSource& pages) {
   const uint64_t bytes = page_align_up(object.size_bytes());
   Window window(fd, bytes);
   for (const image::PageRun& run : runs) {
     if (run.page_index == image::kZeroPage) continue;  // a new object is zero
     uint64_t left = run.page_count * kPageSize;
     if (run.address > bytes || left > bytes - run.address)
-      return fail(ErrorKind::kImages, fmt::format("pages beyond the end of shared memory {}", object.id()));
+      return fail(ErrorKind::kImages,
+                  fmt::format("pages beyond the end of shared memory {}", object.id()));
     for (uint64_t offset = run.address, index = run.page_index; left > 0;) {
       const std::span<uint8_t> to = TRY(window.at(offset));
       const uint64_t part = std::min<uint64_t>(to.size(), left);
-      TRY(read_pages(pages_fd, to.data(), part, index));
+      TRY(read_pages(pages, to.first(part), index));
       offset += part;
       index += part / kPageSize;
       left -= part;
@@ -195,21 +201,22 @@ Result<UniqueFd> create_object(const image::MmImage& mm, const pb::SharedMemory&
     case pb::SharedMemory::DELETED_FILE:
       return create_deleted_file(object);
     default:
-      return fail(ErrorKind::kImages, fmt::format("shared memory {} is of unknown kind {}", object.id(),
-                                                  static_cast<int>(object.kind())));
+      return fail(ErrorKind::kImages, fmt::format("shared memory {} is of unknown kind {}",
+                                                  object.id(), static_cast<int>(object.kind())));
   }
 }
 
 }  // namespace
 
-Result<SharedMemoryFds> SharedMemoryFds::create(const image::MmImage& mm, const image::PagemapImage& pagemap,
-                                                int pages_fd, ServiceFds& service_fds) {
+Result<SharedMemoryFds> SharedMemoryFds::create(const image::MmImage& mm,
+                                                const image::PagemapImage& pagemap,
+                                                const PageSource& pages, ServiceFds& service_fds) {
   SharedMemoryFds fds;
   fds.service_fds_ = &service_fds;
   for (const pb::SharedMemory& object : mm.shared) {
     UniqueFd fd = TRY(create_object(mm, object));
     TRY(set_attributes(fd.get(), object));
-    TRY_IN(fill(fd.get(), object, pagemap.runs(pb::PageRuns::SHARED_MEMORY, object.id()), pages_fd),
+    TRY_IN(fill(fd.get(), object, pagemap.runs(pb::PageRuns::SHARED_MEMORY, object.id()), pages),
            fmt::format("fill shared memory {} `{}`", object.id(), object.name()));
     UniqueFd path = TRY(reopen(fd.get(), O_PATH));
     fds.entries_.push_back({object.id(), TRY(service_fds.adopt(std::move(path)))});

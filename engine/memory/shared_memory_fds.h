@@ -4,10 +4,12 @@
 #include <fcntl.h>
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "engine/base/error.h"
 #include "engine/base/service_fds.h"
+#include "engine/image/page_sum.h"
 #include "proto/mm.pb.h"
 
 namespace cryostat::image {
@@ -17,17 +19,25 @@ struct PagemapImage;
 
 namespace cryostat::memory {
 
+// Page data of a checkpoint.
+struct PageSource {
+  int pages_fd;                          // pages.img
+  std::span<const image::PageSum> sums;  // of every page of it
+};
+
 // Descriptors of the objects, in the process that is being restored.
 class SharedMemoryFds {
  public:
-  // Creates and fills every object of `mm`; `service_fds` must outlive the object. Seals are not set here: a memfd sealed against writing could not
-  // be mapped shared any more; the restorer adds them (MemoryPlan::seals). Runs in the hosted child.
-  static Result<SharedMemoryFds> create(const image::MmImage& mm, const image::PagemapImage& pagemap,
-                                        int pages_fd, ServiceFds& service_fds);
+  // Creates and fills every object of `mm`, with checksums verified; `service_fds` must outlive the
+  // object. Seals are not set here: a memfd sealed against writing could not be mapped shared any
+  // more; the restorer adds them (MemoryPlan::seals). Runs in the hosted child.
+  static Result<SharedMemoryFds> create(const image::MmImage& mm,
+                                        const image::PagemapImage& pagemap, const PageSource& pages,
+                                        ServiceFds& service_fds);
 
   // Open read-write, position 0, valid until the restorer closes it; dup or reopen it
-  // ("/proc/self/fd/N") as needed. Opened on first use: a file that is open for writing can't become
-  // an exe. kImages when there is no such object.
+  // ("/proc/self/fd/N") as needed. Opened on first use: a file that is open for writing can't
+  // become an exe. kImages when there is no such object.
   Result<int> read_write(uint32_t id) { return open_as(id, O_RDWR); }
   // Open read-only.
   Result<int> read_only(uint32_t id) { return open_as(id, O_RDONLY); }

@@ -18,7 +18,8 @@ uint32_t equal_bits(const uint64_t* bitmap, uint64_t at, uint32_t limit) {
     const auto shift = static_cast<uint32_t>((at + count) % 64);
     uint64_t word = bitmap[(at + count) / 64] >> shift;
     if (value) word = ~word;
-    const uint32_t here = std::min<uint32_t>(static_cast<uint32_t>(std::countr_zero(word)), 64 - shift);
+    const uint32_t here =
+        std::min<uint32_t>(static_cast<uint32_t>(std::countr_zero(word)), 64 - shift);
     count += here;
     if (here < 64 - shift) break;
   }

@@ -10,9 +10,9 @@
 
 namespace cryostat::memory {
 
-// `zero_bitmap` has one bit per page of `runs`, in order, lowest bit first: the page is zero. The others
-// were stored one after the other from page `first_index` on. Appends to `stored` and returns how many
-// pages were stored.
+// `zero_bitmap` has one bit per page of `runs`, in order, lowest bit first: the page is zero. The
+// others were stored one after the other from page `first_index` on. Appends to `stored` and
+// returns how many pages were stored.
 size_t split_runs(std::span<const PageRun> runs, const uint64_t* zero_bitmap, uint64_t first_index,
                   std::vector<StoredRun>& stored);
 

@@ -76,27 +76,30 @@ bool same_file(const struct stat& a, const struct stat& b) {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-// On overlayfs procfs may show the file of the layer below (before 6.8 in maps, always in map_files): the
-// device differs then, but not number, size and time.
+// On overlayfs procfs may show the file of the layer below (before 6.8 in maps, always in
+// map_files): the device differs then, but not number, size and time.
 bool same_overlay_file(int fd, const struct stat& mapped, const struct stat& found) {
   struct statfs fs = {};
-  return fstatfs(fd, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC && mapped.st_ino == found.st_ino &&
-         mapped.st_size == found.st_size && mapped.st_mtim.tv_sec == found.st_mtim.tv_sec &&
+  return fstatfs(fd, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC &&
+         mapped.st_ino == found.st_ino && mapped.st_size == found.st_size &&
+         mapped.st_mtim.tv_sec == found.st_mtim.tv_sec &&
          mapped.st_mtim.tv_nsec == found.st_mtim.tv_nsec;
 }
 
 Failure map_files_failure(int errno_value, const std::string& what) {
   Error error = Error::from_errno(errno_value, what);
   if (errno_value == EPERM)
-    return Failure(std::move(error).with_hint("mapped files are identified through /proc/PID/map_files, which "
-                                              "needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN"));
+    return Failure(
+        std::move(error).with_hint("mapped files are identified through /proc/PID/map_files, which "
+                                   "needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN"));
   return Failure(std::move(error));
 }
 
 }  // namespace
 
 Result<VmaBacking> BackingFinder::find(const procfs::SmapsEntry& entry) {
-  if (const auto reason = refused_by_name(entry.name); !reason.empty()) return refused(std::string(reason));
+  if (const auto reason = refused_by_name(entry.name); !reason.empty())
+    return refused(std::string(reason));
   MappedFileTable::Use use;
   use.executable = entry.executable;
   use.writable = entry.shared && entry.flags.has(procfs::VmFlags::kMayWrite);
@@ -133,10 +136,12 @@ Result<VmaBacking> BackingFinder::find_exe() {
   return find_subject(subject, use, false);
 }
 
-Result<VmaBacking> BackingFinder::find_subject(Subject& subject, MappedFileTable::Use use, bool shared) {
+Result<VmaBacking> BackingFinder::find_subject(Subject& subject, MappedFileTable::Use use,
+                                               bool shared) {
   const bool regular = S_ISREG(subject.status.st_mode);
   if (!regular && !is_dev_zero(subject.status))
-    return refused(fmt::format("mapping of `{}` (a device or kernel object) can't be checkpointed", subject.path));
+    return refused(fmt::format("mapping of `{}` (a device or kernel object) can't be checkpointed",
+                               subject.path));
   if (subject.deleted && subject.status.st_nlink == 0) return find_object(subject, shared);
 
   const Opened* file = TRY(open_by_path(subject));
@@ -163,8 +168,9 @@ Result<const BackingFinder::Opened*> BackingFinder::open_by_path(const Subject& 
     return &opened;
   opened.fd.reset();
   if (subject.deleted)
-    opened.refusal = fmt::format("mapped file `{}` was deleted but still has other links: its path is unknown",
-                                 subject.path);
+    opened.refusal =
+        fmt::format("mapped file `{}` was deleted but still has other links: its path is unknown",
+                    subject.path);
   else
     opened.refusal = fmt::format("mapped file `{}`: the path {}", subject.path,
                                  there ? "leads to another file now" : "leads nowhere");
@@ -173,7 +179,8 @@ Result<const BackingFinder::Opened*> BackingFinder::open_by_path(const Subject& 
 
 Result<VmaBacking> BackingFinder::find_object(const Subject& subject, bool shared) {
   const UniqueFd fd(openat(task_.proc().fd(), subject.link.c_str(), O_PATH | O_CLOEXEC));
-  if (!fd) return map_files_failure(errno, fmt::format("open {}/{}", task_.proc().path(), subject.link));
+  if (!fd)
+    return map_files_failure(errno, fmt::format("open {}/{}", task_.proc().path(), subject.link));
   using enum SharedMemoryKind;
   if (subject.path.starts_with(kMemfdPrefix))
     return object_backing(
@@ -187,17 +194,21 @@ Result<VmaBacking> BackingFinder::find_object(const Subject& subject, bool share
 }
 
 Result<VmaBacking> BackingFinder::keep_deleted(const Subject& subject) {
-  const UniqueFd fd(openat(task_.proc().fd(), subject.link.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  if (!fd) return map_files_failure(errno, fmt::format("open {}/{}", task_.proc().path(), subject.link));
+  const UniqueFd fd(
+      openat(task_.proc().fd(), subject.link.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!fd)
+    return map_files_failure(errno, fmt::format("open {}/{}", task_.proc().path(), subject.link));
   struct statfs fs = {};
   if (fstatfs(fd.get(), &fs) != 0) return fail_errno(fmt::format("statfs {}", subject.path));
   // A file in tmpfs is memory; one on disk is a ghost like any deleted file that is open.
   const auto size = static_cast<uint64_t>(subject.status.st_size);
   const bool in_memory = fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC;
   if (!in_memory && size > ghost_limit_bytes_)
-    return refused(fmt::format("mapped file `{}` is deleted and has {} bytes, more than --ghost-limit ({})",
-                               subject.path, size, ghost_limit_bytes_));
-  return object_backing(TRY(shared_memory_.intern(fd.get(), SharedMemoryKind::kDeletedFile, subject.path)));
+    return refused(
+        fmt::format("mapped file `{}` is deleted and has {} bytes, more than --ghost-limit ({})",
+                    subject.path, size, ghost_limit_bytes_));
+  return object_backing(
+      TRY(shared_memory_.intern(fd.get(), SharedMemoryKind::kDeletedFile, subject.path)));
 }
 
 }  // namespace cryostat::memory

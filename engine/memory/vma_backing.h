@@ -35,8 +35,8 @@ struct VmaBacking {
 class BackingFinder {
  public:
   // All must outlive it.
-  BackingFinder(const TaskHandle& task, SharedMemoryTable& shared_memory, MappedFileTable& mapped_files,
-                uint64_t ghost_limit_bytes)
+  BackingFinder(const TaskHandle& task, SharedMemoryTable& shared_memory,
+                MappedFileTable& mapped_files, uint64_t ghost_limit_bytes)
       : task_(task),
         shared_memory_(shared_memory),
         mapped_files_(mapped_files),

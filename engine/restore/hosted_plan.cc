@@ -22,9 +22,9 @@ struct ChildState {
 
 Result<void> create_shared_memory(ChildContext& context, const HostedInputs& inputs,
                                   ChildState& state) {
-  state.shared_memory = TRY(memory::SharedMemoryFds::create(inputs.images.mm, inputs.images.pagemap,
-                                                            {inputs.pages_fd, inputs.sums},
-                                                            context.service_fds));
+  state.shared_memory =
+      TRY(memory::SharedMemoryFds::create(inputs.images.mm, inputs.images.pagemap,
+                                          {inputs.pages_fd, inputs.sums}, context.service_fds));
   return {};
 }
 

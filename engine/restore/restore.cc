@@ -1,5 +1,6 @@
 #include "engine/restore/restore.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <csignal>
 #include <optional>
 
+#include "engine/base/log.h"
 #include "engine/base/plan_report.h"
 #include "engine/base/span.h"
 #include "engine/files/restore.h"
@@ -14,12 +16,13 @@
 #include "engine/image/checkpoint_images.h"
 #include "engine/image/checkpoint_reader.h"
 #include "engine/memory/mapped_file_check.h"
+#include "engine/memory/memory_plan.h"
 #include "engine/restore/blob_run.h"
 #include "engine/restore/create_task.h"
+#include "engine/restore/fill_progress.h"
 #include "engine/restore/finish.h"
 #include "engine/restore/hosted_plan.h"
 #include "engine/restore/machine_check.h"
-#include "engine/restore/page_verifier.h"
 #include "engine/restore/vdso_move.h"
 #include "engine/task/state_plan.h"
 #include "engine/task/task_check.h"
@@ -29,8 +32,8 @@ namespace cryostat::restore {
 namespace {
 
 // Names of the stage spans, in order; they become the stages of the statistics.
-constexpr std::array kStages = {"read images", "plan",   "create task",        "hosted child",
-                                "restorer",    "finish", "await verification", "release"};
+constexpr std::array kStages = {"read images", "plan",   "create task", "hosted child",
+                                "restorer",    "finish", "release"};
 
 // One restore, as its list of stages; what a stage leaves for later ones is a member.
 class Restore {
@@ -57,6 +60,7 @@ class Restore {
   Result<void> rebuild();
   Result<void> finish();
   Result<void> release();
+  Result<void> verify_pages();
   Result<Outcome> outcome();
 
   const image::TaskImage& root() const { return images_.tasks.root(); }
@@ -69,13 +73,13 @@ class Restore {
 
   std::optional<image::CheckpointReader> reader_;
   image::CheckpointImages images_;
+  UniqueFd sums_;  // page-sums.img, for the blob
   const image::AddressSpaceImage* space_ = nullptr;
   UniqueFd terminal_;
   PlanReport report_;
   VdsoChoice vdso_;
   std::optional<HostedInputs> inputs_;
   std::optional<CreatedTask> task_;
-  std::optional<PageVerifier> verifier_;  // after task_: joined before the task is killed
   LaunchReport launch_;
 };
 
@@ -89,6 +93,9 @@ Result<void> Restore::read_images() {
                                          " processes; process trees can't be restored yet");
   }
   space_ = images_.mm.space(root().task.address_space_id());
+  log::info("checkpoint {}: pid {}, {} threads, {} VMAs, {} open files, {} pages",
+            options_.images_dir, root().task.pid(), root().threads.size(), space_->vmas.size(),
+            images_.files.descriptions.size(), reader_->page_count());
   return stop_.check();
 }
 
@@ -106,13 +113,18 @@ Result<void> Restore::plan() {
   } else {
     report_.missing("vDSO", choice.error());
   }
+  for (const auto& line : report_.lines()) log::debug("{}", line);
   TRY(report_.check());
   return stop_.check();
 }
 
+Result<void> Restore::verify_pages() {
+  constexpr unsigned kThreads = 2;
+  return reader_->verify_all_pages(kThreads, stop_);
+}
+
 Result<Outcome> Restore::dry_run_outcome() {
-  constexpr unsigned kVerifyThreads = 2;
-  TRY(reader_->verify_all_pages(kVerifyThreads, stop_));
+  TRY(verify_pages());
   report_.ok("page data", std::to_string(reader_->page_count()) + " pages, checksums hold");
   Outcome outcome;
   outcome.plan_lines = report_.lines();
@@ -132,8 +144,11 @@ CreateOptions::Parent Restore::parent_of_root() const {
 
 Result<void> Restore::create_task() {
   const Span span("create task");
-  inputs_.emplace(HostedInputs{images_, root(), *space_, reader_->pages_fd(), terminal_.get(),
-                               options_.restore_threads});
+  const std::string sums_name(image::file_name(image::FileType::kPageSums));
+  sums_ = UniqueFd(::openat(reader_->dir_fd(), sums_name.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!sums_) return fail_errno("open " + reader_->directory() + "/" + sums_name);
+  inputs_.emplace(HostedInputs{images_, root(), *space_, reader_->pages_fd(), sums_.get(),
+                               reader_->sums(), terminal_.get(), options_.restore_threads});
   const CreateOptions create{.parent = parent_of_root(),
                              .suspend_seccomp = task::needs_suspended_seccomp(root().threads)};
   const HostedPlan hosted = make_hosted_plan(*inputs_, vdso_);
@@ -143,25 +158,25 @@ Result<void> Restore::create_task() {
 
 Result<void> Restore::rebuild() {
   {
-    // Begins after the fork, so that no thread of ours is copied into the task.
     const Span span("hosted child");
-    verifier_.emplace(*reader_, progress_);
     launch_ = TRY(task_->wait_ready(stop_));
   }
   const Span span("restorer");
   std::vector<Tid> tids;
   tids.reserve(root().threads.size());
   for (const auto& thread : root().threads) tids.emplace_back(thread.tid());
-  return run_blob(*task_, launch_, tids, stop_);
+  // A thread of ours may begin now that the task is forked: none is copied into it.
+  const FillProgress watch(task_->pid(), RemoteAddr(launch_.plan),
+                           memory::planned_bytes(images_.pagemap), progress_);
+  auto done = run_blob(*task_, launch_, tids, stop_);
+  // The blob compares every page it has put in place with its checksum; the reader says it in full.
+  if (!done && done.error().errno_value() == EBADMSG) TRY(verify_pages());
+  return done;
 }
 
 Result<void> Restore::finish() {
-  {
-    const Span span("finish");
-    TRY(finish_threads(*task_, launch_, root().task, root().threads));
-  }
-  const Span span("await verification");
-  return verifier_->join(stop_);
+  const Span span("finish");
+  return finish_threads(*task_, launch_, root().task, root().threads);
 }
 
 Result<void> Restore::release() {
@@ -177,6 +192,7 @@ Result<void> Restore::release() {
   const HostPid pid = task_->pid();
   TRY(restore::release(*task_, root().threads, stopped ? ReleaseAs::kStopped : ReleaseAs::kRunning,
                        stop_signal));
+  log::info("pid {}: released{}", pid.value, stopped ? " into a stop" : "");
   // A job that drew for another window size redraws.
   if (window_changed) ::kill(pid.value, SIGWINCH);
   return {};

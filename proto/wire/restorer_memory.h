@@ -50,8 +50,9 @@ struct FillBatch {
   uint32_t target_count = 0;  // at most kFillMaxTargets
   uint32_t reserved = 0;
 };
-inline constexpr uint32_t kFillMaxTargets = 512;         // below IOV_MAX
-inline constexpr uint64_t kFillMaxBytes = 4u << 20;      // what one reader takes at a time
+inline constexpr uint32_t kFillMaxTargets = 128;  // a page each at least; below IOV_MAX
+// What one reader takes at a time: checksums are taken while the pages still lie in its cache.
+inline constexpr uint64_t kFillMaxBytes = 512u << 10;
 
 struct AddressRange {
   uint64_t start = 0;  // [start, end)
@@ -90,12 +91,15 @@ struct MemoryPlan {
   PlannedLayout layout;
   int32_t pages_fd = -1;                // pages.img
   int32_t exe_fd = -1;
+  int32_t sums_fd = -1;                 // page-sums.img
+  uint32_t reserved = 0;
+  uint64_t sums_offset_bytes = 0;       // of the sum of page 0 in it
   uint32_t reader_threads = 1;          // that fill memory, the leader included
   uint32_t lock_future = 0;             // 0, or the flags of mlockall(2)
   uint64_t task_size = 0;               // first address that no mapping can have
   // Work shared by the readers; written by the blob.
   uint64_t next_batch = 0;
-  int64_t fill_error = 0;               // 0, or the first -errno
+  int64_t fill_error = 0;               // 0, or the first -errno; -EBADMSG: a checksum does not hold
   uint64_t fill_error_detail = 0;       // address it was about
 };
 

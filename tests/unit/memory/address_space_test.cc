@@ -71,7 +71,8 @@ TEST_CASE("every mapping of a process is described") {
   vma = found.at(shared);
   REQUIRE(vma != nullptr);
   CHECK(vma->backing() == pb::Vma::SHARED_MEMORY);
-  CHECK(found.shared.objects()[vma->shared_memory_id() - 1].kind == SharedMemoryKind::kAnonymousShared);
+  CHECK(found.shared.objects()[vma->shared_memory_id() - 1].kind ==
+        SharedMemoryKind::kAnonymousShared);
   vma = found.at(named);
   REQUIRE(vma != nullptr);
   REQUIRE(vma->backing() == pb::Vma::SHARED_MEMORY);
@@ -81,7 +82,8 @@ TEST_CASE("every mapping of a process is described") {
   CHECK(object.size_bytes == 4 * kPageSize);
   CHECK(object.seals == F_SEAL_SHRINK);
   // Found again by its descriptor.
-  CHECK(found.shared.intern(memfd.get(), SharedMemoryKind::kMemfd, "named") == vma->shared_memory_id());
+  CHECK(found.shared.intern(memfd.get(), SharedMemoryKind::kMemfd, "named") ==
+        vma->shared_memory_id());
 
   const pb::AddressSpace& space = found.state.space;
   CHECK(space.vdso_start() != 0);

@@ -64,8 +64,9 @@ TEST_CASE("zero bits split runs and take no index") {
 }
 
 uint64_t total(const FillPlan& plan) {
-  return std::accumulate(plan.targets.begin(), plan.targets.end(), uint64_t{0},
-                         [](uint64_t sum, const wire::FillTarget& target) { return sum + target.size_bytes; });
+  return std::accumulate(
+      plan.targets.begin(), plan.targets.end(), uint64_t{0},
+      [](uint64_t sum, const wire::FillTarget& target) { return sum + target.size_bytes; });
 }
 
 TEST_CASE("a fill reads what follows in the file at once") {
@@ -96,7 +97,7 @@ TEST_CASE("a fill has no more places in one read than the blob takes") {
   std::vector<image::PageRun> runs;
   for (uint64_t i = 0; i < 1000; ++i) runs.push_back({0x100000 + i * 2 * kPageSize, i, 1});
   const FillPlan plan = plan_fill(runs);
-  REQUIRE(plan.batches.size() == 2);
+  REQUIRE(plan.batches.size() == (1000 + wire::kFillMaxTargets - 1) / wire::kFillMaxTargets);
   CHECK(plan.batches[0].target_count == wire::kFillMaxTargets);
   CHECK(plan.targets.size() == 1000);
 }

@@ -21,24 +21,26 @@ struct Found {
   bool operator==(const Found&) const = default;
 };
 
-std::vector<Found> scan(HostPid pid, const char* area, size_t pages, PageScanMode mode = PageScanMode::kAuto) {
+std::vector<Found> scan(HostPid pid, const char* area, size_t pages,
+                        PageScanMode mode = PageScanMode::kAuto) {
   const auto task = TaskHandle::open(pid);
   REQUIRE(task.has_value());
   auto scanner = PageScanner::open(*task, mode);
   REQUIRE(scanner.has_value());
   const auto start = reinterpret_cast<uint64_t>(area);
   std::vector<Found> found;
-  const auto done =
-      scanner->scan({start, start + pages * kPageSize}, [&](const PageRange& range) {
-        found.push_back({(range.start - start) / kPageSize, (range.end - start) / kPageSize, range.guard});
-        return Result<void>{};
-      });
+  const auto done = scanner->scan({start, start + pages * kPageSize}, [&](const PageRange& range) {
+    found.push_back(
+        {(range.start - start) / kPageSize, (range.end - start) / kPageSize, range.guard});
+    return Result<void>{};
+  });
   REQUIRE(done.has_value());
   return found;
 }
 
 char* map_pages(size_t pages, int flags = MAP_PRIVATE | MAP_ANONYMOUS, int fd = -1) {
-  void* const at = mmap(nullptr, pages * kPageSize, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE, fd, 0);
+  void* const at =
+      mmap(nullptr, pages * kPageSize, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE, fd, 0);
   REQUIRE(at != MAP_FAILED);
   return static_cast<char*>(at);
 }
@@ -63,7 +65,8 @@ TEST_CASE("private file mapping: only pages copied on write are found") {
   REQUIRE(ftruncate(fd, 16 * kPageSize) == 0);
   char* const area = map_pages(16, MAP_PRIVATE, fd);
   const StoppedChild child([area] {
-    for (int page = 0; page < 16; ++page) static_cast<void>(*static_cast<volatile char*>(area + page * kPageSize));
+    for (int page = 0; page < 16; ++page)
+      static_cast<void>(*static_cast<volatile char*>(area + page * kPageSize));
     area[3 * kPageSize] = 1;
     area[4 * kPageSize] = 1;
   });

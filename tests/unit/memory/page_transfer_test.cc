@@ -17,11 +17,11 @@
 #include "tests/unit/memory/stopped_child.h"
 
 // The parasite's half, hosted.
-#include "parasite/transfer.cc"              // NOLINT
-#include "parasite/transfer_hash_sse2.cc"    // NOLINT
-namespace cryostat::parasite {
+#include "blob/page_hash_sse2.cc"  // NOLINT
+#include "parasite/transfer.cc"    // NOLINT
+namespace cryostat::blob {
 void hash_page_avx2(const void* page, void* sum) { hash_page_sse2(page, sum); }
-}  // namespace cryostat::parasite
+}  // namespace cryostat::blob
 
 namespace cryostat::memory {
 namespace {
@@ -40,7 +40,8 @@ char* map_pages(size_t pages, int protection = PROT_READ | PROT_WRITE) {
 // Page n is filled with bytes n+1, every seventh is zero.
 void write_pattern(char* area, size_t pages) {
   for (size_t page = 0; page < pages; ++page)
-    std::memset(area + page * kPageSize, page % 7 == 3 ? 0 : static_cast<int>(page % 250 + 1), kPageSize);
+    std::memset(area + page * kPageSize, page % 7 == 3 ? 0 : static_cast<int>(page % 250 + 1),
+                kPageSize);
 }
 
 void check_store(const image::PageStoreWriter& store, const char* area, size_t pages,
@@ -57,7 +58,8 @@ void check_store(const image::PageStoreWriter& store, const char* area, size_t p
       if (run.page_index == image::kZeroPage) continue;
       std::memset(expected.data(), static_cast<int>(number % 250 + 1), kPageSize);
       REQUIRE(pread(store.pages_fd(), page.data(), kPageSize,
-                    static_cast<off_t>((run.page_index + i) * kPageSize)) == static_cast<ssize_t>(kPageSize));
+                    static_cast<off_t>((run.page_index + i) * kPageSize)) ==
+              static_cast<ssize_t>(kPageSize));
       CHECK(page == expected);
     }
   }
@@ -114,21 +116,24 @@ TEST_CASE("the parasite writes pages, marks zero ones and tells the sums") {
   write_pattern(area, kPages);
   const UniqueFd fd(memfd_create("pages", MFD_CLOEXEC));
   Request request;
-  request.head() = {.fd = fd.get(), .run_count = 2, .page_count = kPages, .file_offset_bytes = kPageSize};
+  request.head() = {
+      .fd = fd.get(), .run_count = 2, .page_count = kPages, .file_offset_bytes = kPageSize};
   request.runs()[0] = {reinterpret_cast<uint64_t>(area), 50};
   request.runs()[1] = {reinterpret_cast<uint64_t>(area) + 50 * kPageSize, 150};
   REQUIRE(request.run() == 0);
   const auto* bitmap =
       reinterpret_cast<const uint64_t*>(request.bytes() + wire::transfer_zero_bitmap_offset(2));
-  const auto* sums = reinterpret_cast<const image::PageSum*>(request.bytes() + wire::transfer_sums_offset(2, kPages));
+  const auto* sums = reinterpret_cast<const image::PageSum*>(request.bytes() +
+                                                             wire::transfer_sums_offset(2, kPages));
   std::vector<char> page(kPageSize);
   uint32_t written = 0;
   for (uint32_t i = 0; i < kPages; ++i) {
     const bool zero = (bitmap[i / 64] >> (i % 64) & 1) != 0;
     CHECK(zero == (i % 7 == 3));
     if (zero) continue;
-    REQUIRE(pread(fd.get(), page.data(), kPageSize, static_cast<off_t>((1 + written) * kPageSize)) ==
-            static_cast<ssize_t>(kPageSize));
+    REQUIRE(
+        pread(fd.get(), page.data(), kPageSize, static_cast<off_t>((1 + written) * kPageSize)) ==
+        static_cast<ssize_t>(kPageSize));
     CHECK(std::memcmp(page.data(), area + i * kPageSize, kPageSize) == 0);
     CHECK(sums[written] == image::page_sum(page.data()));
     ++written;

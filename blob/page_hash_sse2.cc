@@ -3,18 +3,18 @@
 
 #include <cstdint>
 
-#include "parasite/transfer_hash.h"
+#include "blob/page_hash.h"
 
 #define XXH_INLINE_ALL 1
 #include <xxhash.h>
 
-namespace cryostat::parasite {
+namespace cryostat::blob {
 
 namespace {
 
-constexpr unsigned kOsXsave = 1u << 27;        // CPUID.1:ECX
-constexpr unsigned kAvx2 = 1u << 5;            // CPUID.7:EBX
-constexpr uint64_t kXcr0Avx = 0x6;             // SSE and AVX state
+constexpr unsigned kOsXsave = 1u << 27;  // CPUID.1:ECX
+constexpr unsigned kAvx2 = 1u << 5;      // CPUID.7:EBX
+constexpr uint64_t kXcr0Avx = 0x6;       // SSE and AVX state
 
 uint64_t read_xcr0() {
   uint32_t low;
@@ -41,4 +41,4 @@ PageHash pick_page_hash() {
   return hash_page_sse2;
 }
 
-}  // namespace cryostat::parasite
+}  // namespace cryostat::blob
