@@ -190,7 +190,7 @@ Result<void> Collector::collect_shared_queue() {
 }
 
 Result<CollectedTask> Collector::run(const CollectOptions& options) {
-  if (sleeps_.size() > 0) sleeps_.settle(read_timer_list(), monotonic_ns());
+  if (sleeps_.need_timers()) sleeps_.settle(read_timer_list(), monotonic_ns());
   TRY(collect_process(options));
   TRY(collect_timers());
   save_interval_timers(out_.report, out_.task);

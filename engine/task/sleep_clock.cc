@@ -113,7 +113,11 @@ Result<void> Sampler::sample(Tid tid, SleepSamples& samples) {
   const bool continued = sample.number == SYS_restart_syscall;
   if (!continued && !is_timed_call(sample.number, sample.args)) return {};
   sample.original_number = call_behind(TRY(task_.proc().read(prefix + "wchan")), sample.args);
-  if (!is_timed_call(sample.original_number, sample.args)) return {};
+  if (!is_timed_call(sample.original_number, sample.args)) {
+    // Which call it is, is worth knowing even when the kernel tells the time left.
+    if (continued && sample.original_number != 0) samples.add(tid, sample);
+    return {};
+  }
   sample.timeout_ns = TRY(read_timeout(task_.pid(), sample));
   if (!continued) {
     if (const auto began_ns = began(prefix)) {
@@ -176,6 +180,10 @@ const SleepSample* SleepSamples::find(Tid tid) const {
   return found == samples_.end() ? nullptr : &found->second;
 }
 
+bool SleepSamples::need_timers() const {
+  return std::ranges::any_of(samples_, [](const auto& entry) { return entry.second.timeout_ns != 0; });
+}
+
 void SleepSamples::settle(std::vector<SleepTimer> after, int64_t now_ns) {
   auto vanished = std::move(timers_before_);
   timers_before_.clear();
@@ -185,6 +193,7 @@ void SleepSamples::settle(std::vector<SleepTimer> after, int64_t now_ns) {
   });
   std::vector<SleepSample*> unknown;
   for (auto& [tid, sample] : samples_) {
+    if (sample.timeout_ns == 0) continue;
     if (sample.ends_monotonic_ns == 0) {
       unknown.push_back(&sample);
     } else if (const auto timer = nearest(vanished, sample, now_ns); timer != vanished.end()) {
@@ -262,7 +271,7 @@ SleepSamples sample_sleeps(const TaskHandle& task) {
   Sampler sampler(task);
   // A thread that is gone or can't be looked at has no sample.
   for (const int tid : *tids) (void)sampler.sample(Tid(tid), samples);
-  if (samples.size() > 0) samples.note_timers(steady_timers());
+  if (samples.need_timers()) samples.note_timers(steady_timers());
   return samples;
 }
 

@@ -34,7 +34,8 @@ struct SleepSample {
   uint64_t stack_pointer = 0;
   // Of the call that restart_syscall goes on with; else `number`.
   uint64_t original_number = 0;
-  int64_t timeout_ns = 0;         // as asked for when the call was made
+  // As asked for when the call was made; 0 for a continued call whose time left the kernel tells.
+  int64_t timeout_ns = 0;
   int64_t began_monotonic_ns = 0;  // CLOCK_MONOTONIC, estimated; 0: unknown
   int64_t ends_monotonic_ns = 0;   // CLOCK_MONOTONIC; 0: unknown
 };
@@ -44,7 +45,8 @@ class SleepSamples {
  public:
   const SleepSample* find(Tid tid) const;
   void add(Tid tid, const SleepSample& sample) { samples_[tid.value] = sample; }
-  size_t size() const { return samples_.size(); }
+  // Some thread's end is not known from its arguments.
+  bool need_timers() const;
 
   // Before the freeze: the timers of the machine, if any thread needs them.
   void note_timers(std::vector<SleepTimer> timers) { timers_before_ = std::move(timers); }

@@ -160,6 +160,7 @@ TEST_CASE("the timer of a sleep is one that vanished") {
   const SleepTimer staying{"<c>", 100 * kSecond + 1, 50'000};
   SleepSample estimated;
   estimated.number = SYS_poll;
+  estimated.timeout_ns = 10 * kSecond;
   estimated.began_monotonic_ns = 90 * kSecond;
   estimated.ends_monotonic_ns = 100 * kSecond + 20'000'000;
   SleepSample continued;
