@@ -287,8 +287,6 @@ CASES = {
     "refused_pidfd": refused_object("pidfd", "pidfd"),
     "refused_mqueue": refused_object("mqueue", "queue"),
     "refused_namespace": refused_object("namespace", "namespace"),
-    "refused_flock": refused_object("flock", "lock"),
-    "refused_posix_lock": refused_object("posix-lock", "lock"),
     "refused_sysv_shm": refused_object("sysv-shm", "System V"),
     "refused_big_ghost": refused_object("big-ghost", "--ghost-limit"),
     "refused_child": refused_object("child", "child"),

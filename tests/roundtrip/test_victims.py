@@ -53,6 +53,7 @@ CASES = {
     "event_fds": round_trip("event_fds"),
     "many_files": round_trip("many_files"),
     "shm_files": round_trip("shm_files"),
+    "locks": round_trip("locks"),
     "robust": round_trip("robust"),
     "everything": round_trip("everything"),
     # The other mechanisms.

@@ -1,6 +1,7 @@
-// Rarer kinds of memory: sealed memfds, memfds of odd size, deleted files that are mapped (and open),
-// droppable and sealed areas, guards in file mappings, execute-only and PROT_NONE pages of files,
-// /dev/zero, pages around the end of a file, a huge sparse reservation, neighbours that differ.
+// Rarer kinds of memory: sealed memfds, memfds of odd size, deleted files that are mapped (and
+// open), droppable and sealed areas, guards in file mappings, execute-only and PROT_NONE pages of
+// files, /dev/zero, pages around the end of a file, a huge sparse reservation, neighbours that
+// differ.
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -35,7 +36,8 @@ class Exotic {
     const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     std::vector<uint64_t> content(bytes / 8);
     victim::Pattern::fill(content.data(), bytes, 7);
-    self_.must(fd >= 0 && write(fd, content.data(), bytes) == static_cast<ssize_t>(bytes), "make a file");
+    self_.must(fd >= 0 && write(fd, content.data(), bytes) == static_cast<ssize_t>(bytes),
+               "make a file");
     return fd;
   }
 
@@ -43,14 +45,16 @@ class Exotic {
     sealed_fd_ = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     self_.must(ftruncate(sealed_fd_, 4 * kPage) == 0, "ftruncate");
     self_.must(pwrite(sealed_fd_, "sealed", 6, kPage) == 6, "write");
-    self_.must(fcntl(sealed_fd_, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_SEAL) == 0, "seal");
+    self_.must(fcntl(sealed_fd_, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_SEAL) == 0,
+               "seal");
     sealed_ = map(4 * kPage, PROT_READ, MAP_PRIVATE, sealed_fd_);
 
     const int future = memfd_create("future", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     self_.must(ftruncate(future, 2 * kPage) == 0, "ftruncate");
     future_ = map(2 * kPage, kReadWrite, MAP_SHARED, future);
     self_.must(fcntl(future, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) == 0, "seal");
-    const int reader = open(("/proc/self/fd/" + std::to_string(future)).c_str(), O_RDONLY | O_CLOEXEC);
+    const int reader =
+        open(("/proc/self/fd/" + std::to_string(future)).c_str(), O_RDONLY | O_CLOEXEC);
     future_read_ = map(2 * kPage, PROT_READ, MAP_SHARED, reader);
     close(reader);
     future_fd_ = future;
@@ -65,7 +69,8 @@ class Exotic {
   }
   void check_memfds() {
     self_.expect(memcmp(sealed_ + kPage, "sealed", 6) == 0, "content of a sealed memfd");
-    self_.expect_equal("seals", F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_SEAL, fcntl(sealed_fd_, F_GET_SEALS));
+    self_.expect_equal("seals", F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_SEAL,
+                       fcntl(sealed_fd_, F_GET_SEALS));
     self_.expect(pwrite(sealed_fd_, "x", 1, 0) < 0, "a memfd sealed against writing");
     self_.expect(mprotect(sealed_, kPage, kReadWrite) == 0, "private mapping made writable");
     self_.expect_equal("future write seal", F_SEAL_FUTURE_WRITE, fcntl(future_fd_, F_GET_SEALS));
@@ -93,10 +98,12 @@ class Exotic {
     std::vector<unsigned char> expected(4 * kPage);
     victim::Pattern::fill(expected.data(), 4 * kPage, 7);
     self_.expect(memcmp(deleted_shared_, expected.data(), 4 * kPage) == 0, "deleted file");
-    self_.expect(deleted_private_[kPage] == 1 && memcmp(deleted_private_ + 2 * kPage, &expected[2 * kPage], kPage) == 0,
+    self_.expect(deleted_private_[kPage] == 1 &&
+                     memcmp(deleted_private_ + 2 * kPage, &expected[2 * kPage], kPage) == 0,
                  "private mapping of a deleted file");
     deleted_shared_[3 * kPage] = 33;
-    self_.expect(deleted_private_[3 * kPage] == 33, "deleted file: both mappings show the same file");
+    self_.expect(deleted_private_[3 * kPage] == 33,
+                 "deleted file: both mappings show the same file");
     unsigned char byte = 0;
     self_.expect(pread(deleted_fd_, &byte, 1, 3 * kPage) == 1 && byte == 33,
                  "deleted file: descriptor and mapping show the same file");
@@ -104,7 +111,8 @@ class Exotic {
   }
 
   void set_up_areas() {
-    droppable_ = static_cast<unsigned char*>(mmap(nullptr, kPage, kReadWrite, 0x08 | MAP_ANONYMOUS, -1, 0));
+    droppable_ =
+        static_cast<unsigned char*>(mmap(nullptr, kPage, kReadWrite, 0x08 | MAP_ANONYMOUS, -1, 0));
     if (droppable_ == MAP_FAILED) droppable_ = nullptr;
     if (droppable_ != nullptr) droppable_[0] = 1;
     mseal_ = map(2 * kPage, kReadWrite, kAnonymous);
@@ -114,10 +122,12 @@ class Exotic {
     zero_device_ = map(2 * kPage, kReadWrite, MAP_PRIVATE, open("/dev/zero", O_RDWR | O_CLOEXEC));
     zero_device_[10] = 10;
     sparse_ = map(size_t{1} << 42, kReadWrite, kAnonymous | MAP_NORESERVE);
-    for (int i = 0; i < 64; ++i) sparse_[(size_t{1} << 36) * static_cast<size_t>(i)] = static_cast<unsigned char>(i + 1);
+    for (int i = 0; i < 64; ++i)
+      sparse_[(size_t{1} << 36) * static_cast<size_t>(i)] = static_cast<unsigned char>(i + 1);
     neighbours_ = map(64 * kPage, kReadWrite, kAnonymous);
     memset(neighbours_, 0x11, 64 * kPage);
-    for (size_t i = 0; i < 64; i += 2) mprotect(neighbours_ + i * kPage, kPage, i % 4 == 0 ? PROT_READ : PROT_NONE);
+    for (size_t i = 0; i < 64; i += 2)
+      mprotect(neighbours_ + i * kPage, kPage, i % 4 == 0 ? PROT_READ : PROT_NONE);
     execute_only_ = map(kPage, kReadWrite, kAnonymous);
     const unsigned char answer[] = {0xb8, 43, 0, 0, 0, 0xc3};  // mov $43, %eax; ret
     memcpy(execute_only_, answer, sizeof(answer));
@@ -130,9 +140,11 @@ class Exotic {
     }
     self_.expect(mseal_[7] == 7, "sealed area's content");
     if (has_mseal_) self_.expect(mprotect(mseal_, kPage, kReadWrite) < 0, "sealed area");
-    self_.expect(zero_device_[10] == 10 && zero_device_[11] == 0 && zero_device_[kPage] == 0, "/dev/zero");
+    self_.expect(zero_device_[10] == 10 && zero_device_[11] == 0 && zero_device_[kPage] == 0,
+                 "/dev/zero");
     for (int i = 0; i < 64; ++i)
-      self_.expect(sparse_[(size_t{1} << 36) * static_cast<size_t>(i)] == i + 1, "sparse page %d", i);
+      self_.expect(sparse_[(size_t{1} << 36) * static_cast<size_t>(i)] == i + 1, "sparse page %d",
+                   i);
     sparse_[(size_t{1} << 41) + 12345] = 1;
     mprotect(neighbours_, 64 * kPage, PROT_READ);
     for (size_t i = 0; i < 64 * kPage; ++i)
@@ -156,9 +168,12 @@ class Exotic {
     std::vector<unsigned char> expected(8 * kPage);
     victim::Pattern::fill(expected.data(), 8 * kPage, 7);
     mprotect(file_, kPage, PROT_READ);
-    self_.expect(file_[0] == 1 && memcmp(file_ + 1, &expected[1], kPage - 1) == 0, "PROT_NONE page of a file");
-    self_.expect(memcmp(file_ + 5 * kPage, &expected[5 * kPage], kPage) == 0, "untouched page of a file");
-    self_.expect(beyond_[7 * kPage] == 7 && beyond_[6 * kPage] == expected[6 * kPage], "mapping beyond the end");
+    self_.expect(file_[0] == 1 && memcmp(file_ + 1, &expected[1], kPage - 1) == 0,
+                 "PROT_NONE page of a file");
+    self_.expect(memcmp(file_ + 5 * kPage, &expected[5 * kPage], kPage) == 0,
+                 "untouched page of a file");
+    self_.expect(beyond_[7 * kPage] == 7 && beyond_[6 * kPage] == expected[6 * kPage],
+                 "mapping beyond the end");
     if (!has_file_guard_) return;
     // A guard page can't be read, even by the kernel.
     const int sink = open("/dev/null", O_WRONLY | O_CLOEXEC);

@@ -5,7 +5,6 @@
 #include <mqueue.h>
 #include <netinet/in.h>
 #include <sys/fanotify.h>
-#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
@@ -41,14 +40,6 @@ int make(victim::Victim& self, const std::string& kind) {
   if (kind == "proc-file") return open("/proc/1/status", O_RDONLY);
   if (kind == "namespace") return open("/proc/self/ns/net", O_RDONLY);
   if (kind == "half-pipe") return 0;  // the test gives us one as stdin
-  if (kind == "flock" || kind == "posix-lock") {
-    const int fd = open(self.path("locked").c_str(), O_RDWR | O_CREAT, 0600);
-    struct flock lock {
-      F_WRLCK, SEEK_SET, 0, 10, 0
-    };
-    if (kind == "flock" ? flock(fd, LOCK_EX) != 0 : fcntl(fd, F_SETLK, &lock) != 0) return -1;
-    return fd;
-  }
   if (kind == "sysv-shm") {
     const int id = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600);
     const void* area = shmat(id, nullptr, 0);
