@@ -29,11 +29,13 @@ Result<void> append_numbers(const std::string& text, std::vector<HostPid>& pids)
   return {};
 }
 
-// For kernels without CONFIG_PROC_CHILDREN: everybody's parent is asked.
-Result<std::vector<HostPid>> children_by_parent(HostPid parent) {
-  const ProcDir proc = TRY(ProcDir::open("/proc"));
+// Asks every process for its parent: for kernels without CONFIG_PROC_CHILDREN, and for targets with
+// more threads than there are processes. While the target is stopped its children neither come nor
+// go unseen: zombies are listed too.
+Result<std::vector<HostPid>> children_by_parent(const ProcDir& proc, const std::vector<int>& pids,
+                                                HostPid parent) {
   std::vector<HostPid> children;
-  for (const int pid : TRY(proc.list_numbers("."))) {
+  for (const int pid : pids) {
     const auto text = proc.read(fmt::format("{}/stat", pid));
     if (!text) continue;  // it ended in the meantime
     const auto stat = procfs::parse_stat(*text);
@@ -57,8 +59,12 @@ Result<pid_t> last_allocated_pid() {
 }
 
 Result<std::vector<HostPid>> children_of(const TaskHandle& target) {
+  const ProcDir proc = TRY(ProcDir::open("/proc"));
+  const std::vector<int> pids = TRY(proc.list_numbers("."));
+  const std::vector<int> tids = TRY(target.proc().list_numbers("task"));
+  if (tids.size() > pids.size()) return children_by_parent(proc, pids, target.pid());
   std::vector<HostPid> children;
-  for (const int tid : TRY(target.proc().list_numbers("task"))) {
+  for (const int tid : tids) {
     const auto text = target.proc().read(fmt::format("task/{}/children", tid));
     if (text) {
       TRY(append_numbers(*text, children));
@@ -67,7 +73,7 @@ Result<std::vector<HostPid>> children_of(const TaskHandle& target) {
     struct stat unused;
     const std::string thread = fmt::format("task/{}", tid);
     if (fstatat(target.proc().fd(), thread.c_str(), &unused, 0) == 0) {
-      return children_by_parent(target.pid());
+      return children_by_parent(proc, pids, target.pid());
     }
   }
   std::sort(children.begin(), children.end());
@@ -79,12 +85,13 @@ Result<void> refuse_children(const TaskHandle& target, Refusals& refusals) {
     std::string name;
     if (const auto dir = ProcDir::open(fmt::format("/proc/{}", child.value))) {
       const auto text = dir->read("stat");
-      const auto stat = text ? procfs::parse_stat(*text) : Result<procfs::Stat>(fail(ErrorKind::kFailed, ""));
+      const auto stat =
+          text ? procfs::parse_stat(*text) : Result<procfs::Stat>(fail(ErrorKind::kFailed, ""));
       if (stat) name = fmt::format(" (`{}`{})", stat->comm, stat->state == 'Z' ? ", a zombie" : "");
     }
-    refusals.add(target.pid(), "",
-                 fmt::format("has child {}{}: process trees can't be checkpointed yet", child.value,
-                             name));
+    refusals.add(
+        target.pid(), "",
+        fmt::format("has child {}{}: process trees can't be checkpointed yet", child.value, name));
   }
   return {};
 }
