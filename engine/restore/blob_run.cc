@@ -5,7 +5,9 @@
 #include <sys/ptrace.h>
 
 #include "engine/base/span.h"
-#include "engine/restore/traced_thread.h"
+#include "engine/kernel/process_memory.h"
+#include "engine/ptrace/tracee.h"
+#include "engine/restore/stop_description.h"
 #include "engine/task/state_detail.h"
 #include "proto/wire/restorer.h"
 
@@ -15,6 +17,9 @@ namespace {
 using wire::RestorerPlan;
 using wire::RestorerStep;
 using wire::RestorerThread;
+
+// Filling memory takes as long as it takes; a stop request ends it.
+constexpr std::chrono::hours kAnyTime(24 * 365);
 
 const char* step_name(uint32_t step) {
   switch (static_cast<RestorerStep>(step)) {
@@ -77,25 +82,19 @@ Failure step_failed(Tid tid, uint32_t step, int32_t error, uint64_t detail) {
   return tl::unexpected(std::move(failure));
 }
 
-template <typename T>
-std::span<unsigned char> as_bytes(T* items, size_t count) {
-  return {reinterpret_cast<unsigned char*>(items), count * sizeof(T)};
-}
-
 Result<RestorerPlan> read_plan(const CreatedTask& task, const LaunchReport& launch) {
-  RestorerPlan plan;
-  TRY(read_memory(task.pid(), launch.plan, as_bytes(&plan, 1)));
-  return plan;
+  return kernel::read_object<RestorerPlan>(task.pid(), RemoteAddr(launch.plan));
 }
 
 // The first thread that failed, as an Error.
 Result<void> check_threads(const CreatedTask& task, const LaunchReport& launch) {
   std::vector<RestorerThread> threads(launch.thread_count);
-  TRY(read_memory(task.pid(), launch.plan + launch.threads_offset,
-                  as_bytes(threads.data(), threads.size())));
+  TRY(kernel::read_memory(task.pid(), RemoteAddr(launch.plan + launch.threads_offset),
+                          std::as_writable_bytes(std::span(threads))));
   for (const RestorerThread& thread : threads) {
-    if (thread.error != 0)
+    if (thread.error != 0) {
       return step_failed(Tid(thread.tid), thread.step, thread.error, thread.detail);
+    }
   }
   return {};
 }
@@ -114,33 +113,35 @@ Result<void> check_blob(const CreatedTask& task, const LaunchReport& launch,
 Result<void> wait_for_int3(const CreatedTask& task, const LaunchReport& launch, Tid tid,
                            const StopRequest& stop) {
   for (;;) {
-    TRY(stop.check());
-    const ThreadStop state = TRY(wait_for_stop(tid));
-    if (state.kind == ThreadStop::Kind::kTrap) return {};
-    const bool harmless = state.kind == ThreadStop::Kind::kEvent ||
-                          (state.kind == ThreadStop::Kind::kSignal && state.signal == SIGSTOP);
+    const WaitStatus status = TRY(ptrace::wait(tid, Deadline::in(kAnyTime), stop));
+    const bool signalled = status.is(WaitStatus::Kind::kSignalStop);
+    if (signalled && status.signal() == SIGTRAP) return {};
+    const bool harmless = status.is(WaitStatus::Kind::kInterrupted) ||
+                          status.is(WaitStatus::Kind::kGroupStop) ||
+                          (signalled && status.signal() == SIGSTOP);
     if (harmless) {
-      TRY(resume(tid, PTRACE_CONT));
+      TRY(ptrace::resume(tid, PTRACE_CONT));
       continue;
     }
     const Result<RestorerPlan> plan = read_plan(task, launch);
-    return fail(ErrorKind::kFailed,
-                fmt::format("restorer of thread {} {}; step: {}", tid.value, describe(tid, state),
-                            plan.has_value() ? step_name(plan->step) : "not known"));
+    return fail(
+        ErrorKind::kFailed,
+        fmt::format("restorer of thread {} {}; step: {}", tid.value, describe_stop(tid, status),
+                    plan.has_value() ? step_name(plan->step) : "not known"));
   }
 }
 
 // New threads stand in the stop every traced thread begins with.
-Result<void> let_threads_go(const std::vector<Tid>& tids) {
+Result<void> let_threads_go(const std::vector<Tid>& tids, const StopRequest& stop) {
   for (size_t i = 1; i < tids.size(); ++i) {
-    const ThreadStop state = TRY(wait_for_stop(tids[i]));
-    if (state.kind != ThreadStop::Kind::kEvent) {
+    const WaitStatus status = TRY(ptrace::wait(tids[i], Deadline::in(kAnyTime), stop));
+    if (!status.is(WaitStatus::Kind::kInterrupted)) {
       return fail(ErrorKind::kFailed,
-                  fmt::format("new thread {} {}", tids[i].value, describe(tids[i], state)));
+                  fmt::format("new thread {} {}", tids[i].value, describe_stop(tids[i], status)));
     }
-    TRY(resume(tids[i], PTRACE_CONT));
+    TRY(ptrace::resume(tids[i], PTRACE_CONT));
   }
-  return resume(tids[0], PTRACE_CONT);
+  return ptrace::resume(tids[0], PTRACE_CONT);
 }
 
 }  // namespace
@@ -153,7 +154,7 @@ Result<void> run_blob(CreatedTask& task, const LaunchReport& launch, const std::
     TRY(check_blob(task, launch, RestorerStep::kTaskState));
   }
   Span span("restorer.threads");
-  TRY(let_threads_go(tids));
+  TRY(let_threads_go(tids, stop));
   // The others first: none of them waits for another, while the leader waits for them all. So a
   // thread that faults is seen instead of waited for.
   for (size_t i = 1; i < tids.size(); ++i) TRY(wait_for_int3(task, launch, tids[i], stop));

@@ -14,8 +14,9 @@
 #include <optional>
 #include <thread>
 
+#include "engine/ptrace/tracee.h"
 #include "engine/restore/intermediate_parent.h"
-#include "engine/restore/traced_thread.h"
+#include "engine/restore/stop_description.h"
 
 namespace cryostat::restore {
 namespace {
@@ -110,30 +111,27 @@ CreatedTask::~CreatedTask() {
 }
 
 Result<void> CreatedTask::seize(const CreateOptions& options) {
-  long flags = PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD;
+  unsigned flags = PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD;
   if (options.suspend_seccomp) flags |= PTRACE_O_SUSPEND_SECCOMP;
-  if (ptrace(PTRACE_SEIZE, pid_.value, nullptr, flags) == 0) return {};
-  const int error = errno;
-  return tl::unexpected(
-      Error::from_errno(error, fmt::format("PTRACE_SEIZE the new task {}", pid_.value))
-          .with_hint(
-              options.suspend_seccomp
-                  ? "a task with seccomp filters is restored with CAP_SYS_ADMIN, outside seccomp"
-                  : "restoring needs CAP_SYS_PTRACE where ptrace is restricted"));
+  Result<void> seized = ptrace::seize(Tid(pid_.value), flags);
+  if (seized.has_value()) return {};
+  return tl::unexpected(std::move(seized).error().with_hint(
+      options.suspend_seccomp
+          ? "a task with seccomp filters is restored with CAP_SYS_ADMIN, outside seccomp"
+          : "restoring needs CAP_SYS_PTRACE where ptrace is restricted"));
 }
 
 Result<void> CreatedTask::look_at_child() {
-  ThreadStop stop;
   const Tid tid(pid_.value);
-  if (!TRY(poll_stop(tid, stop))) return {};
-  if (stop.kind == ThreadStop::Kind::kEnded) {
-    return fail(ErrorKind::kFailed,
-                fmt::format("the new task {} {}", pid_.value, describe(tid, stop)));
-  }
-  const bool stop_signal = stop.kind == ThreadStop::Kind::kEvent || stop.signal == SIGSTOP;
-  if (stop_signal) return resume(tid, PTRACE_CONT);
+  const std::optional<WaitStatus> status = TRY(ptrace::poll(tid));
+  if (!status.has_value()) return {};
+  // SIGSTOP is the one signal that can't be blocked; the task is not to be stopped yet.
+  const bool stopped = status->is(WaitStatus::Kind::kInterrupted) ||
+                       status->is(WaitStatus::Kind::kGroupStop) ||
+                       (status->is(WaitStatus::Kind::kSignalStop) && status->signal() == SIGSTOP);
+  if (stopped) return ptrace::resume(tid, PTRACE_CONT);
   return fail(ErrorKind::kFailed,
-              fmt::format("the new task {} {}", pid_.value, describe(tid, stop)));
+              fmt::format("the new task {} {}", pid_.value, describe_stop(tid, *status)));
 }
 
 Result<LaunchReport> CreatedTask::wait_ready(const StopRequest& stop) {

@@ -12,8 +12,11 @@
 
 #include "engine/arch/x86_64/syscall_insn.h"
 #include "engine/base/span.h"
+#include "engine/infect/remote_syscall.h"
+#include "engine/kernel/process_memory.h"
+#include "engine/ptrace/tracee.h"
 #include "engine/restore/restart_block.h"
-#include "engine/restore/traced_thread.h"
+#include "engine/restore/stop_description.h"
 #include "proto/task.pb.h"
 #include "proto/wire/restorer.h"
 
@@ -21,6 +24,19 @@ namespace cryostat::restore {
 namespace {
 
 constexpr int64_t kRestartBlock = -516;  // the kernel's ERESTART_RESTARTBLOCK
+
+// Far more than any of the waits here takes: each is for a thread that is about to stop.
+constexpr std::chrono::seconds kPatience(60);
+const StopRequest kNoStopRequest;  // the stages look at the caller's in between
+
+Result<WaitStatus> wait_for(Tid tid) {
+  return ptrace::wait(tid, Deadline::in(kPatience), kNoStopRequest);
+}
+
+Failure stopped_otherwise(const char* doing, Tid tid, const WaitStatus& status) {
+  return fail(ErrorKind::kFailed,
+              fmt::format("{}: thread {} {}", doing, tid.value, describe_stop(tid, status)));
+}
 
 // One thread on its way to its old registers.
 struct Finishing {
@@ -45,9 +61,8 @@ Result<user_regs_struct> image_registers(const pb::Thread& thread) {
 Result<std::vector<Finishing>> start(const CreatedTask& task, const LaunchReport& launch,
                                      const std::vector<pb::Thread>& threads) {
   std::vector<wire::RestorerThread> planned(threads.size());
-  TRY(read_memory(task.pid(), launch.plan + launch.threads_offset,
-                  {reinterpret_cast<unsigned char*>(planned.data()),
-                   planned.size() * sizeof(wire::RestorerThread)}));
+  TRY(kernel::read_memory(task.pid(), RemoteAddr(launch.plan + launch.threads_offset),
+                          std::as_writable_bytes(std::span(planned))));
   std::vector<Finishing> finishing(threads.size());
   for (size_t i = 0; i < threads.size(); ++i) {
     finishing[i].tid = Tid(threads[i].tid());
@@ -59,54 +74,55 @@ Result<std::vector<Finishing>> start(const CreatedTask& task, const LaunchReport
 }
 
 // The address of a `syscall` instruction in the restored task's vDSO: the same bytes as our own's.
-Result<uint64_t> find_syscall_insn(const LaunchReport& launch) {
+Result<RemoteAddr> find_syscall_insn(const LaunchReport& launch) {
   const auto own = static_cast<uint64_t>(getauxval(AT_SYSINFO_EHDR));
   if (own == 0 || launch.vdso_start == 0) {
     return fail(ErrorKind::kMachine, "no vDSO: nothing to make the last system calls with");
   }
   const auto offset = arch::find_syscall_insn(
       {reinterpret_cast<const unsigned char*>(own), static_cast<size_t>(launch.vdso_size_bytes)});
-  if (offset.has_value()) return launch.vdso_start + *offset;
+  if (offset.has_value()) return RemoteAddr(launch.vdso_start + *offset);
   return fail(ErrorKind::kMachine, "no system call instruction in the vDSO");
+}
+
+// Puts a thread at the entry of its interrupted call, with the time that is left.
+Result<void> begin_call(const CreatedTask& task, Finishing& thread, RemoteAddr syscall_insn) {
+  const RemoteAddr timespec_at(thread.stack_top - 64);
+  const auto again = reissue(thread.image->interrupted_call(), thread.registers, syscall_insn.value,
+                             timespec_at.value);
+  if (!again.has_value()) return {};
+  if (again->uses_timespec) {
+    TRY(kernel::write_memory(task.pid(), std::as_bytes(std::span(again->timespec)), timespec_at));
+  }
+  TRY(ptrace::set_registers(thread.tid, again->registers));
+  TRY(ptrace::resume(thread.tid, PTRACE_SYSCALL));
+  thread.reissued = true;
+  return {};
 }
 
 // Issues the interrupted calls again, all threads side by side, and leaves each thread interrupted
 // in its call. The interrupt is ordered while the thread stands at the call's entry, so the call is
 // broken off as soon as it would sleep: no time passes and nothing races.
 Result<void> reissue_calls(CreatedTask& task, std::vector<Finishing>& finishing,
-                           uint64_t syscall_insn) {
-  for (Finishing& thread : finishing) {
-    const uint64_t timespec_at = thread.stack_top - 64;
-    const auto again =
-        reissue(thread.image->interrupted_call(), thread.registers, syscall_insn, timespec_at);
-    if (!again.has_value()) continue;
-    if (again->uses_timespec) {
-      TRY(write_memory(
-          task.pid(), timespec_at,
-          {reinterpret_cast<const unsigned char*>(again->timespec), sizeof(again->timespec)}));
+                           RemoteAddr syscall_insn) {
+  constexpr const char* kDoing = "issue an interrupted system call again";
+  for (Finishing& thread : finishing) TRY(begin_call(task, thread, syscall_insn));
+  for (const Finishing& thread : finishing) {
+    if (!thread.reissued) continue;
+    const WaitStatus entry = TRY(wait_for(thread.tid));
+    if (!entry.is(WaitStatus::Kind::kSyscallStop)) {
+      return stopped_otherwise(kDoing, thread.tid, entry);
     }
-    TRY(set_registers(thread.tid, again->registers));
-    TRY(resume(thread.tid, PTRACE_SYSCALL));
-    thread.reissued = true;
+    TRY(ptrace::interrupt(thread.tid));
+    TRY(ptrace::resume(thread.tid, PTRACE_CONT));
   }
   for (Finishing& thread : finishing) {
     if (!thread.reissued) continue;
-    const ThreadStop entry = TRY(wait_for_stop(thread.tid));
-    if (entry.kind != ThreadStop::Kind::kSyscall) {
-      return fail(ErrorKind::kFailed, fmt::format("re-issue a system call: thread {} {}",
-                                                  thread.tid.value, describe(thread.tid, entry)));
+    const WaitStatus status = TRY(wait_for(thread.tid));
+    if (!status.is(WaitStatus::Kind::kInterrupted)) {
+      return stopped_otherwise(kDoing, thread.tid, status);
     }
-    TRY(interrupt(thread.tid));
-    TRY(resume(thread.tid, PTRACE_CONT));
-  }
-  for (Finishing& thread : finishing) {
-    if (!thread.reissued) continue;
-    const ThreadStop stop = TRY(wait_for_stop(thread.tid));
-    if (stop.kind != ThreadStop::Kind::kEvent) {
-      return fail(ErrorKind::kFailed, fmt::format("re-issue a system call: thread {} {}",
-                                                  thread.tid.value, describe(thread.tid, stop)));
-    }
-    const auto result = static_cast<int64_t>(TRY(get_registers(thread.tid)).rax);
+    const auto result = static_cast<int64_t>(TRY(ptrace::get_registers(thread.tid)).rax);
     thread.registers = after_reissue(thread.registers, result);
   }
   return {};
@@ -126,19 +142,17 @@ void settle_unknown_calls(std::vector<Finishing>& finishing) {
 // SIGTRAP must not be ignored while the blob's threads stop with int3 (the kernel would reset its
 // action), so an ignored SIGTRAP comes back here.
 Result<void> ignore_sigtrap_if_wanted(CreatedTask& task, const pb::Task& image,
-                                      const Finishing& leader, uint64_t syscall_insn) {
+                                      const Finishing& leader, RemoteAddr syscall_insn) {
   for (const pb::SignalAction& action : image.actions()) {
     if (action.number() != SIGTRAP || action.handler() != reinterpret_cast<uint64_t>(SIG_IGN))
       continue;
     const uint64_t kernel_action[4] = {action.handler(), action.flags(), action.restorer(),
                                        action.mask()};
-    const uint64_t at = leader.stack_top - 64;
-    TRY(write_memory(
-        task.pid(), at,
-        {reinterpret_cast<const unsigned char*>(kernel_action), sizeof(kernel_action)}));
-    const uint64_t arguments[] = {SIGTRAP, at, 0, sizeof(uint64_t)};
+    const RemoteAddr at(leader.stack_top - 64);
+    TRY(kernel::write_memory(task.pid(), std::as_bytes(std::span(kernel_action)), at));
     const int64_t result =
-        TRY(call_in_thread(leader.tid, syscall_insn, SYS_rt_sigaction, arguments));
+        TRY(remote_syscall(leader.tid, syscall_insn, SYS_rt_sigaction,
+                           {SIGTRAP, at.value, 0, sizeof(uint64_t)}, Deadline::in(kPatience)));
     if (result < 0)
       return fail_errno(static_cast<int>(-result), "ignore SIGTRAP in the restored task");
   }
@@ -146,9 +160,11 @@ Result<void> ignore_sigtrap_if_wanted(CreatedTask& task, const pb::Task& image,
 }
 
 Result<void> unmap_area(const Finishing& leader, const LaunchReport& launch,
-                        uint64_t syscall_insn) {
-  const uint64_t arguments[] = {launch.area_start, launch.area_end - launch.area_start};
-  const int64_t result = TRY(call_in_thread(leader.tid, syscall_insn, SYS_munmap, arguments));
+                        RemoteAddr syscall_insn) {
+  const uint64_t size_bytes = launch.area_end - launch.area_start;
+  const int64_t result =
+      TRY(remote_syscall(leader.tid, syscall_insn, SYS_munmap, {launch.area_start, size_bytes},
+                         Deadline::in(kPatience)));
   if (result == 0) return {};
   return fail_errno(static_cast<int>(-result), "unmap the restorer area");
 }
@@ -156,26 +172,30 @@ Result<void> unmap_area(const Finishing& leader, const LaunchReport& launch,
 // At the end of a system call the kernel looks at restart codes only on its way through the signal
 // code; a stop ordered there is on that way. No instruction of the program's is run.
 Result<void> leave_call(Tid tid) {
-  TRY(interrupt(tid));
+  TRY(ptrace::interrupt(tid));
   for (;;) {
-    TRY(resume(tid, PTRACE_CONT));
-    const ThreadStop stop = TRY(wait_for_stop(tid));
-    if (stop.kind == ThreadStop::Kind::kEvent) return {};
-    if (stop.kind == ThreadStop::Kind::kEnded) {
-      return fail(ErrorKind::kFailed, fmt::format("thread {} {}", tid.value, describe(tid, stop)));
-    }
+    TRY(ptrace::resume(tid, PTRACE_CONT));
+    const WaitStatus status = TRY(wait_for(tid));
+    if (status.is(WaitStatus::Kind::kInterrupted)) return {};
+    if (status.ended()) return stopped_otherwise("leave the last call", tid, status);
   }
 }
 
+// The kernel takes exactly its own size. What a longer image has beyond is not in use here (the
+// plan has compared XCR0); what a shorter one lacks is in its initial state.
+void fit(const std::string& xstate, std::vector<unsigned char>& fitted) {
+  const size_t common = std::min(xstate.size(), fitted.size());
+  std::memcpy(fitted.data(), xstate.data(), common);
+  std::fill(fitted.begin() + static_cast<ptrdiff_t>(common), fitted.end(), 0);
+}
+
 Result<void> set_final_state(const std::vector<Finishing>& finishing) {
-  std::vector<unsigned char> scratch(TRY(xstate_size(finishing[0].tid)));
+  std::vector<unsigned char> fitted = TRY(ptrace::get_xstate(finishing[0].tid));
   for (const Finishing& thread : finishing) {
-    const std::string& xstate = thread.image->registers().xstate();
-    TRY(set_xstate(thread.tid,
-                   {reinterpret_cast<const unsigned char*>(xstate.data()), xstate.size()},
-                   scratch));
-    TRY(set_registers(thread.tid, thread.registers));
-    TRY(set_signal_mask(thread.tid, thread.image->signal_mask()));
+    fit(thread.image->registers().xstate(), fitted);
+    TRY(ptrace::set_xstate(thread.tid, fitted));
+    TRY(ptrace::set_registers(thread.tid, thread.registers));
+    TRY(ptrace::set_signal_mask(thread.tid, thread.image->signal_mask()));
   }
   return {};
 }
@@ -186,22 +206,19 @@ Result<void> set_final_state(const std::vector<Finishing>& finishing) {
 Result<void> stop_group(const CreatedTask& task, uint64_t leader_mask, int stop_signal) {
   const Tid leader(task.pid().value);
   // A signal put in a stopped signal's place is queued again when it is blocked.
-  TRY(set_signal_mask(leader, ~(uint64_t{1} << (stop_signal - 1))));
+  TRY(ptrace::set_signal_mask(leader, ~ptrace::signal_bit(stop_signal)));
   if (syscall(SYS_tgkill, task.pid().value, task.pid().value, SIGSTOP) != 0) {
     return fail_errno(fmt::format("send SIGSTOP to pid {}", task.pid().value));
   }
-  TRY(resume(leader, PTRACE_CONT));
+  TRY(ptrace::resume(leader, PTRACE_CONT));
   for (;;) {
-    const ThreadStop stop = TRY(wait_for_stop(leader));
-    if (stop.kind == ThreadStop::Kind::kEvent && stop.signal != SIGTRAP) break;
-    if (stop.kind == ThreadStop::Kind::kEnded) {
-      return fail(ErrorKind::kFailed,
-                  fmt::format("stop pid {}: it {}", task.pid().value, describe(leader, stop)));
-    }
-    const bool ours = stop.kind == ThreadStop::Kind::kSignal && stop.signal == SIGSTOP;
-    TRY(resume(leader, PTRACE_CONT, ours ? stop_signal : 0));
+    const WaitStatus status = TRY(wait_for(leader));
+    if (status.is(WaitStatus::Kind::kGroupStop)) break;
+    if (status.ended()) return stopped_otherwise("stop the restored task", leader, status);
+    const bool ours = status.is(WaitStatus::Kind::kSignalStop) && status.signal() == SIGSTOP;
+    TRY(ptrace::resume(leader, PTRACE_CONT, ours ? stop_signal : 0));
   }
-  return set_signal_mask(leader, leader_mask);
+  return ptrace::set_signal_mask(leader, leader_mask);
 }
 
 // SIGTSTP, SIGTTIN and SIGTTOU stop nothing in an orphaned process group (setpgid(2)): a group
@@ -214,13 +231,13 @@ bool is_in_orphaned_group(HostPid pid) {
 // reaped: as long as its tracer has not waited for it, the end of the whole task is not reported to
 // anyone.
 Result<void> let_go(const CreatedTask& task, Tid tid) {
-  const Result<void> detached = resume(tid, PTRACE_DETACH);
+  const Result<void> detached = ptrace::resume(tid, PTRACE_DETACH);
   if (detached.has_value() || detached.error().errno_value() != ESRCH) return detached;
   // The leader's status is for whoever waits for the task; if that is us, later.
   if (tid.value == task.pid().value && task.is_own_child()) return {};
   for (;;) {
-    const Result<ThreadStop> stop = wait_for_stop(tid);
-    if (!stop.has_value() || stop->kind == ThreadStop::Kind::kEnded) return {};
+    const Result<WaitStatus> status = wait_for(tid);
+    if (!status.has_value() || status->ended()) return {};
   }
 }
 
@@ -238,7 +255,7 @@ int stop_signal_for(const CreatedTask& task, const pb::Task& image) {
 Result<void> finish_threads(CreatedTask& task, const LaunchReport& launch, const pb::Task& image,
                             const std::vector<pb::Thread>& threads) {
   Span span("restore.finish");
-  const uint64_t syscall_insn = TRY(find_syscall_insn(launch));
+  const RemoteAddr syscall_insn = TRY(find_syscall_insn(launch));
   std::vector<Finishing> finishing = TRY(start(task, launch, threads));
   TRY(reissue_calls(task, finishing, syscall_insn));
   settle_unknown_calls(finishing);

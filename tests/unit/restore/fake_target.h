@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/base/unique_fd.h"
+#include "engine/image/page_sum.h"
 #include "engine/restore/create_task.h"
 #include "proto/mm.pb.h"
 #include "proto/task.pb.h"
@@ -35,6 +36,7 @@ class FakeTarget {
     (void)!ftruncate(pages_.get(), kFakeBytes);
     (void)!ftruncate(shared_fd_.get(), kFakeBytes);
     (void)!pwrite(pages_.get(), code, code_bytes, 0);
+    write_sums();
     shared_ = mmap(nullptr, kFakeBytes, PROT_READ | PROT_WRITE, MAP_SHARED, shared_fd_.get(), 0);
     task_.set_pid(pid);
     for (int i = 0; i < thread_count; ++i) threads_.push_back(make_thread(pid + i, i));
@@ -80,6 +82,17 @@ class FakeTarget {
   }
 
  private:
+  // The checksums of the pages lie behind them.
+  void write_sums() {
+    for (uint64_t at = 0; at < kFakeBytes; at += 4096) {
+      unsigned char page[4096];
+      (void)!pread(pages_.get(), page, sizeof(page), static_cast<off_t>(at));
+      const image::PageSum sum = image::page_sum(page);
+      (void)!pwrite(pages_.get(), &sum, sizeof(sum),
+                    static_cast<off_t>(kFakeBytes + at / 4096 * sizeof(sum)));
+    }
+  }
+
   static pb::Thread make_thread(pid_t tid, int index) {
     pb::Thread thread;
     thread.set_tid(tid);
@@ -121,6 +134,8 @@ class FakeTarget {
     plan.memory.fill_batches = arena.append(std::vector<wire::FillBatch>{
         {.size_bytes = kFakeBytes, .first_target = 0, .target_count = 1}});
     plan.memory.pages_fd = pages_number_;
+    plan.memory.sums_fd = pages_number_;
+    plan.memory.sums_offset_bytes = kFakeBytes;
     plan.memory.task_size = 0x7ffffffff000;
     auto& layout = plan.memory.layout;
     layout.start_code = layout.start_data = kFakeCode;
