@@ -66,6 +66,7 @@ extern "C" [[noreturn]] void parasite_call_entry(wire::ParasiteHeader* header) {
   header->error = parasite::run(header);
   parasite::stop_for_tracer(header->done, header->stop_signal);
   parasite::close_everything(header);
+  if (header->return_stub != 0) parasite::return_through_stub(header);
   auto* const after_header = reinterpret_cast<unsigned char*>(header + 1);
   auto* const rest = reinterpret_cast<unsigned char*>(
       (reinterpret_cast<uint64_t>(after_header) + 4095) & ~uint64_t{4095});

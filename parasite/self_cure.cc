@@ -105,6 +105,38 @@ void prepare_frame(unsigned char* frame, const wire::ThreadOrigin& origin,
   user->signal_mask = origin.signal_mask;
 }
 
+void return_through_stub(wire::ParasiteHeader* header) {
+  using Origin = wire::ThreadOrigin;
+  const uint64_t area_bytes = header->area_end - header->area_start;
+  const uint64_t features = header->xsave.features;
+  register const Origin* origin asm("r8") = &header->origin;
+  register unsigned char* extended asm("r10") = header->frame + kXsaveOffset;
+  // From the new stack pointer on nothing may be pushed: what lies below is the target's.
+  asm volatile(
+      "xrstor64 (%[extended])\n\t"
+      "push %c[rflags](%[origin])\n\t"
+      "popfq\n\t"
+      "mov %c[rbx](%[origin]), %%rbx\n\t"
+      "mov %c[rbp](%[origin]), %%rbp\n\t"
+      "mov %c[r12](%[origin]), %%r12\n\t"
+      "mov %c[r13](%[origin]), %%r13\n\t"
+      "mov %c[r14](%[origin]), %%r14\n\t"
+      "mov %c[r15](%[origin]), %%r15\n\t"
+      "mov %c[rsp](%[origin]), %%rsp\n\t"
+      "mov %[munmap], %%eax\n\t"
+      "jmp *%%rcx"
+      :
+      : "a"(static_cast<uint32_t>(features)), "d"(static_cast<uint32_t>(features >> 32)),
+        "c"(header->return_stub), "D"(header->area_start),
+        "S"(area_bytes), [origin] "r"(origin), [extended] "r"(extended), [munmap] "i"(SYS_munmap),
+        [rflags] "i"(offsetof(Origin, rflags)), [rbx] "i"(offsetof(Origin, rbx)),
+        [rbp] "i"(offsetof(Origin, rbp)), [rsp] "i"(offsetof(Origin, rsp)),
+        [r12] "i"(offsetof(Origin, r12)), [r13] "i"(offsetof(Origin, r13)),
+        [r14] "i"(offsetof(Origin, r14)), [r15] "i"(offsetof(Origin, r15))
+      : "memory");
+  __builtin_unreachable();
+}
+
 void return_to_origin(unsigned char* frame, unsigned char* unmap_start, size_t unmap_bytes) {
   // The kernel finds the context at the stack pointer; from munmap on there is no other stack.
   asm volatile(

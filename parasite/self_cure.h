@@ -12,6 +12,10 @@ namespace cryostat::parasite {
 void prepare_frame(unsigned char* frame, const wire::ThreadOrigin& origin,
                    const wire::XsaveLayout& xsave);
 
+// Unmaps the whole area from a return stub outside of it and goes on at the origin: nothing of the
+// parasite is left. Precondition: frame prepared.
+[[noreturn]] void return_through_stub(wire::ParasiteHeader* header);
+
 // Unmaps [unmap_start, unmap_start + unmap_bytes), which may hold the stack, and returns to the
 // origin of `frame`. An empty range is left alone.
 [[noreturn]] void return_to_origin(unsigned char* frame, unsigned char* unmap_start,

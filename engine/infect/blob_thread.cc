@@ -35,8 +35,10 @@ user_regs_struct entry_registers(const user_regs_struct& saved, const BlobRun& r
 
 Result<void> BlobThread::start(const BlobRun& run) {
   const Tid tid = thread_->tid;
-  TRY(ptrace::set_signal_mask(tid, ~(ptrace::signal_bit(run.stop_signal) | kFaults)));
+  // In this order, and the other way round in restore(): if the engine dies in between, the
+  // parasite runs and puts the mask back, never the target with the parasite's mask.
   TRY(ptrace::set_registers(tid, entry_registers(thread_->registers, run)));
+  TRY(ptrace::set_signal_mask(tid, ~(ptrace::signal_bit(run.stop_signal) | kFaults)));
   return ptrace::resume(tid, PTRACE_CONT);
 }
 
@@ -99,9 +101,9 @@ Result<void> BlobThread::break_off() {
 }
 
 Result<void> BlobThread::restore() {
-  TRY(ptrace::set_registers(thread_->tid, thread_->registers));
   if (foreign_.has_value()) TRY(requeue_foreign());
-  return ptrace::set_signal_mask(thread_->tid, thread_->signal_mask);
+  TRY(ptrace::set_signal_mask(thread_->tid, thread_->signal_mask));
+  return ptrace::set_registers(thread_->tid, thread_->registers);
 }
 
 // With the thread in the signal-delivery-stop of the parasite's own signal: that one becomes the

@@ -19,6 +19,7 @@
 #include "engine/infect/parasite_area.h"
 #include "engine/infect/remote_syscall.h"
 #include "engine/infect/stop_signal.h"
+#include "engine/infect/syscall_stub.h"
 #include "engine/infect/thread_origin.h"
 #include "engine/infect/thread_round.h"
 #include "engine/kernel/process_memory.h"
@@ -137,7 +138,7 @@ class InfectedTask::Impl {
 
   SeizedTask& seized_;
   const StopRequest& stop_;
-  RemoteAddr syscall_insn_;
+  SyscallStub stub_;
   ParasiteArea area_;
   int stop_signal_ = 0;
   bool changed_ = false;  // the leader's registers or mask are not as saved
@@ -151,10 +152,10 @@ Result<void> InfectedTask::Impl::inject(const Deadline& deadline) {
   TRY(check_infectable(seized_));
   TRY(stop_.check());
   if (deadline.expired()) return fail(ErrorKind::kFailed, "timed out before the injection");
-  syscall_insn_ = TRY(find_remote_syscall_insn(seized_.task()));
   const auto status = TRY(procfs::parse_status(TRY(seized_.task().proc().read("status"))));
   stop_signal_ = choose_stop_signal(status);
   changed_ = true;
+  stub_ = TRY(SyscallStub::place(seized_.task(), leader()));
   TRY(map_area());
   TRY(load_area());
   return call(ParasiteOp::kPing, 0);
@@ -176,7 +177,9 @@ Result<void> InfectedTask::Impl::map_area() {
 Result<void> InfectedTask::Impl::load_area() {
   const BlobImage& blob = parasite_blob::image();
   wire::ParasiteHeader header{};
+  header.area_start = area_.start.value;
   header.area_end = area_.end().value;
+  header.return_stub = stub_.has_way_back() ? stub_.address().value : 0;
   header.stop_signal = stop_signal_;
   header.xsave = this_xsave_layout();
   header.origin = make_thread_origin(leader());
@@ -214,6 +217,8 @@ Result<CallPart> InfectedTask::Impl::run_call(ParasiteOp op, uint64_t data_offse
   broken_ = true;  // until it came back
   TRY(thread.start(run));
   TRY(thread.finish(run, deadline, stop_));
+  // Only the transfer uses vector registers.
+  if (transfer) TRY(ptrace::set_xstate(leader().tid, leader().xstate));
   TRY(thread.restore());
   broken_ = false;
   return kernel::read_object<CallPart>(pid(), part_address);
@@ -285,7 +290,7 @@ Result<void> InfectedTask::Impl::close_fd(RemoteFd fd) {
 Result<int64_t> InfectedTask::Impl::remote_syscall(int64_t number,
                                                    const std::array<uint64_t, 6>& arguments) {
   TRY(ptrace::set_signal_mask(leader().tid, ptrace::kAllSignals));
-  return cryostat::remote_syscall(leader().tid, syscall_insn_, number, arguments,
+  return cryostat::remote_syscall(leader().tid, stub_.address(), number, arguments,
                                   Deadline::in(kRemoteSyscallTimeout));
 }
 
@@ -311,9 +316,13 @@ Result<void> InfectedTask::Impl::unmap_area() {
 }
 
 Result<void> InfectedTask::Impl::restore_leader() {
+  // Registers last: until then the thread, if let go, returns through the stub.
+  const auto extended = ptrace::set_xstate(leader().tid, leader().xstate);
+  const auto mask = ptrace::set_signal_mask(leader().tid, leader().signal_mask);
   TRY(ptrace::set_registers(leader().tid, leader().registers));
-  TRY(ptrace::set_xstate(leader().tid, leader().xstate));
-  return ptrace::set_signal_mask(leader().tid, leader().signal_mask);
+  TRY(extended);
+  TRY(mask);
+  return stub_.remove();
 }
 
 Result<void> InfectedTask::Impl::cure() {

@@ -33,9 +33,14 @@ void restart_system_call(user_regs_struct& registers) {
 
 }  // namespace
 
-wire::ThreadOrigin make_thread_origin(const SavedThread& thread) {
+user_regs_struct resumed_registers(const SavedThread& thread) {
   user_regs_struct registers = thread.registers;
   restart_system_call(registers);
+  return registers;
+}
+
+wire::ThreadOrigin make_thread_origin(const SavedThread& thread) {
+  const user_regs_struct registers = resumed_registers(thread);
   wire::ThreadOrigin origin{};
   origin.r15 = registers.r15;
   origin.r14 = registers.r14;

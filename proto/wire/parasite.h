@@ -60,7 +60,11 @@ struct ParasiteHeader {
   uint32_t magic = kParasiteMagic;
   uint32_t version = kParasiteVersion;
   // Set at injection.
-  uint64_t area_end = 0;  // [end of this header, area_end): given back first by the self-cure
+  uint64_t area_start = 0;
+  uint64_t area_end = 0;
+  // Code outside of the area that makes a system call and returns to `origin` (return_stub.h);
+  // 0: there is none, the self-cure has to leave a part of the area behind.
+  uint64_t return_stub = 0;
   int32_t stop_signal = 0;
   uint32_t frame_ready = 0;  // set by the parasite: `frame` holds the extended state
   XsaveLayout xsave{};
