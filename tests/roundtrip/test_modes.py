@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 from harness import alive, read, read_stat, wait_for, wait_gone
 
@@ -152,3 +153,45 @@ def test_dump_over_an_old_checkpoint(test):
         test.dump_and_end(victim, test.path("images"))
         test.restore_detached(victim, test.path("images"))
     victim.verdict()
+
+
+SLEEPS = ("nanosleep", "nanosleep with remainder", "clock_nanosleep", "absolute clock_nanosleep", "poll", "futex")
+
+
+def sleep_through(test, freezes):
+    """Freezes the sleepers (3 s each) at the given moments, each time for 0.7 s; when each sleep ended, in seconds of the
+    victim's own running time."""
+    victim = test.victim("restarts")
+    lost = 0.0
+    began = time.monotonic()
+    for number, moment in enumerate(freezes):
+        time.sleep(max(0.0, moment - (time.monotonic() - began - lost)))
+        frozen = time.monotonic()
+        test.dump_and_end(victim, test.path(f"images{number}"))
+        time.sleep(0.7)
+        test.restore_detached(victim, test.path(f"images{number}"))
+        lost += time.monotonic() - frozen
+    ended = {}
+    while len(ended) < len(SLEEPS) and time.monotonic() < began + lost + 10:
+        for number, name in enumerate(SLEEPS):
+            if name not in ended and not os.path.exists(f"/proc/{victim.pid}/task/{victim.pid + 1 + number}"):
+                ended[name] = time.monotonic() - began - lost
+        time.sleep(0.005)
+    victim.verdict()
+    return ended
+
+
+def test_time_left(test):
+    """Relative sleeps go on with the time that was left; time in the checkpoint counts for absolute ones only."""
+    ended = sleep_through(test, [1.0])
+    for name in SLEEPS:
+        low, high = (2.0, 2.7) if name.startswith("absolute") else (2.8, 3.4)
+        test.check(low < ended.get(name, 99) < high, f"{name} ended after {ended.get(name)} s: {ended}")
+
+
+def test_time_left_twice(test):
+    """A second time it can't be told when the sleep began: it may be longer then, never shorter."""
+    ended = sleep_through(test, [1.0, 1.5])
+    for name in SLEEPS:
+        low, high = (1.4, 2.2) if name.startswith("absolute") else (2.8, 4.9)
+        test.check(low < ended.get(name, 99) < high, f"{name} ended after {ended.get(name)} s: {ended}")

@@ -211,7 +211,7 @@ def test_compiler(test):
     if not os.path.exists(compiler):
         raise Skip("cc1 is not installed")
     body = "\n".join(f"int f{n}(int a, int b) {{ for (int i = 0; i < b; ++i) a = a * {n} + (i ^ b) % {n + 3}; return a; }}"
-                     for n in range(600))
+                     for n in range(200))
     source = script(test, "unit.c", body)
     arguments = (compiler, "-quiet", "-O2", source, "-o")
     program = test.program(*arguments, test.path("disturbed.s"))

@@ -93,7 +93,10 @@ def threads(pid):
     found = {}
     for tid in sorted(os.listdir(f"/proc/{pid}/task"), key=int):
         path = f"/proc/{pid}/task/{tid}"
-        entry = _status(path)
+        try:
+            entry = _status(path)
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # ended meanwhile
         stat = _stat(path)
         entry.update({key: stat[key] for key in ("priority", "nice", "rt_priority", "policy")})
         entry["comm"] = _read(path + "/comm")
