@@ -68,6 +68,12 @@ po::options_description restore_table() {
   return table;
 }
 
+po::options_description compatible_table() {
+  po::options_description table("Compatible");
+  table.add_options()("file-locks,l", po::bool_switch(), "file locks are always saved");
+  return table;
+}
+
 po::options_description restore_hidden_table() {
   po::options_description table("Hidden");
   table.add_options()("vdso", text("HOW"), "auto, move, retarget");

@@ -12,6 +12,8 @@ boost::program_options::options_description shared_table();
 boost::program_options::options_description dump_table();
 // -d -S --pidfile -s --dry-run --restore-threads
 boost::program_options::options_description restore_table();
+// -l/--file-locks: accepted for scripts written for criu, where it is what is done anyway.
+boost::program_options::options_description compatible_table();
 // --vdso: accepted, not shown by --help; for measurements and tests.
 boost::program_options::options_description restore_hidden_table();
 

@@ -122,7 +122,7 @@ ConfigPaths ConfigPaths::from_environment() {
 }
 
 Result<DumpOptions> parse_dump(std::span<const char* const> arguments, const ConfigPaths& config) {
-  const OptionSpec spec{"cr-dump", joined({shared_table(), dump_table()}),
+  const OptionSpec spec{"cr-dump", joined({shared_table(), compatible_table(), dump_table()}),
                         joined({restore_table(), restore_hidden_table()})};
   const auto values = TRY(read_options(spec, arguments, config));
   DumpOptions options;
@@ -146,9 +146,10 @@ Result<DumpOptions> parse_dump(std::span<const char* const> arguments, const Con
 
 Result<RestoreOptions> parse_restore(std::span<const char* const> arguments,
                                      const ConfigPaths& config) {
-  const OptionSpec spec{"cr-restore",
-                        joined({shared_table(), restore_table(), restore_hidden_table()}),
-                        dump_table()};
+  const OptionSpec spec{
+      "cr-restore",
+      joined({shared_table(), compatible_table(), restore_table(), restore_hidden_table()}),
+      dump_table()};
   const auto values = TRY(read_options(spec, arguments, config));
   RestoreOptions options;
   options.shared = TRY(read_shared(values));

@@ -18,7 +18,6 @@ constexpr std::string_view kServer = "page servers are not there yet";
 constexpr std::string_view kLazy = "lazy restore is not there yet";
 constexpr std::string_view kNamespaces = "other namespaces can't be checkpointed yet";
 constexpr std::string_view kCgroups = "control groups are left alone for now";
-constexpr std::string_view kLocks = "file locks can't be checkpointed yet";
 constexpr std::string_view kLinks =
     "files unlinked under this name but linked elsewhere are refused for now";
 constexpr std::string_view kScripts = "action scripts are not there yet";
@@ -61,8 +60,6 @@ constexpr std::array kTable = std::to_array<Unsupported>({
     {"cgroup-dump-controller", kCgroups},
     {"cgroup-yard", kCgroups},
     {"freeze-cgroup", kCgroups},
-    {"file-locks", kLocks},
-    {"l", kLocks},
     {"link-remap", kLinks},
     {"action-script", kScripts},
     {"exec-cmd", "the root task can't be replaced after a restore"},

@@ -85,7 +85,8 @@ TEST_CASE("cr-dump: usage errors name the option") {
   CHECK(message({"-t", "1", "--frobnicate"}) == "unknown option --frobnicate");
   CHECK(message({"-t", "1", "--tcp-established"}) ==
         "option --tcp-established is not supported: TCP connections can't be checkpointed yet");
-  CHECK(message({"-t", "1", "-l"}).find("file locks") != std::string::npos);
+  CHECK(message({"-t", "1", "-x"}).find("sockets") != std::string::npos);
+  CHECK(dump_of({"-t", "1", "-l"}));
   CHECK(message({"-t", "1", "--external", "mnt[x]:y"}).find("--external") != std::string::npos);
   CHECK(message({"-t", "1", "extra"}) == "unexpected argument 'extra'");
   CHECK(message({"-t", "1", "-R", "-s"}).find("exclude") != std::string::npos);
