@@ -6,12 +6,12 @@
 # In the parasite only transfer*.cc may use vector registers: its thread entries run on threads whose
 # extended state is live.
 
-# _MM_MALLOC_H_INCLUDED keeps the vector intrinsics' headers from declaring _mm_malloc, which wants libc.
+# _MM_MALLOC_H_INCLUDED and XXH_NO_STDLIB keep headers from wanting malloc of libc.
 set(CRYOSTAT_BLOB_OPTIONS
   -std=gnu++20 -ffreestanding -fbuiltin -nostdlib -fPIE -O2
   -fno-exceptions -fno-rtti -fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables
   -fno-threadsafe-statics -fno-lto -fno-plt -fvisibility=hidden -fcf-protection=none
-  -fomit-frame-pointer -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=0 -DCRYOSTAT_BLOB=1 -D_MM_MALLOC_H_INCLUDED
+  -fomit-frame-pointer -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=0 -DCRYOSTAT_BLOB=1 -D_MM_MALLOC_H_INCLUDED -DXXH_NO_STDLIB=1
   -Wall -Wextra -Wno-missing-field-initializers)
 set(CRYOSTAT_BLOB_LINK_OPTIONS
   -nostdlib -static-pie -fno-lto -Wl,-z,text -Wl,-z,norelro -Wl,-z,noexecstack -Wl,--build-id=none

@@ -6,13 +6,31 @@ find_package(PkgConfig REQUIRED)
 
 find_library(LIB_PROTOBUF NAMES libprotobuf.a protobuf REQUIRED)
 find_library(LIB_PROGRAM_OPTIONS NAMES libboost_program_options.a boost_program_options REQUIRED)
-find_library(LIB_ELF_ARCHIVE NAMES libelf.a elf REQUIRED)
+find_library(LIB_ELF_ARCHIVE NAMES libelf.a)
+find_library(LIB_ELF_SHARED NAMES elf REQUIRED)
 find_library(LIB_Z NAMES libz.a z REQUIRED)
-# libelf.a needs it where Debian built it with zstd (trixie).
+# libelf.a needs it where Debian built it with zstd.
 find_library(LIB_ZSTD NAMES libzstd.a zstd)
 set(LIB_ELF ${LIB_ELF_ARCHIVE} ${LIB_Z})
 if(LIB_ZSTD)
   list(APPEND LIB_ELF ${LIB_ZSTD})
+endif()
+
+# Debian 13's libelf.a leaves symbols undefined (eu_search_tree_init): there libelf is a shared library,
+# and the tools can't be linked with -static.
+include(CheckCXXSourceCompiles)
+set(CMAKE_REQUIRED_LIBRARIES ${LIB_ELF})
+set(CMAKE_REQUIRED_LINK_OPTIONS -static)
+check_cxx_source_compiles("
+  #include <libelf.h>
+  int main() {
+    elf_version(EV_CURRENT);
+    return elf_end(elf_memory(nullptr, 0));
+  }" CRYOSTAT_STATIC_LIBELF)
+unset(CMAKE_REQUIRED_LIBRARIES)
+unset(CMAKE_REQUIRED_LINK_OPTIONS)
+if(NOT CRYOSTAT_STATIC_LIBELF)
+  set(LIB_ELF ${LIB_ELF_SHARED})
 endif()
 find_path(TL_EXPECTED_INCLUDE tl/expected.hpp REQUIRED)
 

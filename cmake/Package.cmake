@@ -1,5 +1,5 @@
-# `cpack` in the build folder makes cryostat_VERSION_amd64.deb. The binaries are static: it depends on
-# nothing.
+# `cpack` in the build folder makes cryostat_VERSION_amd64.deb. Where the binaries are static it depends
+# on nothing.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME cryostat)
 set(CPACK_PACKAGE_CONTACT "The Cryostat authors <cryostat@localhost>")
@@ -9,4 +9,7 @@ set(CPACK_STRIP_FILES TRUE)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
+if(NOT CRYOSTAT_STATIC_LIBELF)
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+endif()
 include(CPack)
