@@ -63,14 +63,8 @@ int close_received_fd(wire::ParasiteHeader* header) {
   return -EBADF;
 }
 
-int close_channel(wire::ParasiteHeader* header) {
-  close_number(header->channel[0]);
-  close_number(header->channel[1]);
-  return 0;
-}
-
 void close_everything(wire::ParasiteHeader* header) {
-  close_channel(header);
+  for (int32_t& fd : header->channel) close_number(fd);
   for (int32_t& fd : header->received) close_number(fd);
 }
 

@@ -13,9 +13,7 @@ int open_channel(wire::ParasiteHeader* header);
 int receive_fd(wire::ParasiteHeader* header);
 // Closes header->result_fd, which must have been received.
 int close_received_fd(wire::ParasiteHeader* header);
-// Closes the channel; received descriptors stay.
-int close_channel(wire::ParasiteHeader* header);
-// Closes all of it.
+// Closes the channel and everything received.
 void close_everything(wire::ParasiteHeader* header);
 
 }  // namespace cryostat::parasite

@@ -35,8 +35,12 @@ int run(wire::ParasiteHeader* header) {
       return receive_fd(header);
     case wire::ParasiteOp::kCloseFd:
       return close_received_fd(header);
-    case wire::ParasiteOp::kCloseChannel:
-      return close_channel(header);
+    case wire::ParasiteOp::kCloseAll:
+      close_everything(header);
+      return 0;
+    case wire::ParasiteOp::kCollectThread:
+      collect_thread_state(reinterpret_cast<wire::ThreadStateReport*>(data));
+      return 0;
   }
   return -ENOSYS;
 }
@@ -66,6 +70,7 @@ extern "C" [[noreturn]] void parasite_call_entry(wire::ParasiteHeader* header) {
   header->error = parasite::run(header);
   parasite::stop_for_tracer(header->done, header->stop_signal);
   parasite::close_everything(header);
+  if (header->threads_inside != 0) parasite::return_to_origin(header->frame, nullptr, 0);
   if (header->return_stub != 0) parasite::return_through_stub(header);
   auto* const after_header = reinterpret_cast<unsigned char*>(header + 1);
   auto* const rest = reinterpret_cast<unsigned char*>(

@@ -78,13 +78,14 @@ Result<std::optional<int>> BlobThread::handle_signal(const BlobRun& run, int sig
     if ((thread_->signal_mask & ptrace::signal_bit(signal)) != 0) foreign_ = info;
     return std::optional(0);
   }
-  if (info.si_code <= 0) {
-    // Sent, not raised by a fault: a signal that is found blocked now goes back to its queue.
+  const auto registers = TRY(ptrace::get_registers(tid));
+  // Sent, or a fault the thread itself took just before the freeze (nothing of the parasite ran
+  // yet): a signal that is found blocked now goes back to its queue.
+  if (info.si_code <= 0 || registers.rip == run.entry.value) {
     const uint64_t mask = TRY(ptrace::get_signal_mask(tid));
     TRY(ptrace::set_signal_mask(tid, mask | ptrace::signal_bit(signal)));
     return std::optional(signal);
   }
-  const auto registers = TRY(ptrace::get_registers(tid));
   return fail(
       ErrorKind::kFailed,
       fmt::format("the parasite in thread {} got {} at {:#x} (entry {:#x}), address {}", tid.value,
@@ -101,7 +102,7 @@ Result<void> BlobThread::break_off() {
 }
 
 Result<void> BlobThread::restore() {
-  if (foreign_.has_value()) TRY(requeue_foreign());
+  TRY(requeue_foreign());
   TRY(ptrace::set_signal_mask(thread_->tid, thread_->signal_mask));
   return ptrace::set_registers(thread_->tid, thread_->registers);
 }
@@ -109,6 +110,7 @@ Result<void> BlobThread::restore() {
 // With the thread in the signal-delivery-stop of the parasite's own signal: that one becomes the
 // foreign one, is found blocked and goes to the queue.
 Result<void> BlobThread::requeue_foreign() {
+  if (!foreign_.has_value()) return {};
   const Tid tid = thread_->tid;
   TRY(ptrace::set_signal_mask(tid, ptrace::kAllSignals));
   TRY(ptrace::set_siginfo(tid, *foreign_));

@@ -37,11 +37,12 @@ class BlobThread {
   // Registers and signal mask as saved; a foreign signal that came in between is queued again.
   // Precondition: in a ptrace stop. The extended state is not touched.
   Result<void> restore();
+  // The last part of it alone: the thread stays in the parasite.
+  Result<void> requeue_foreign();
 
  private:
   Result<void> break_off();
   Result<std::optional<int>> handle_signal(const BlobRun& run, int signal);
-  Result<void> requeue_foreign();
 
   HostPid pid_;
   const SavedThread* thread_;

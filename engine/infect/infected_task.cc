@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "engine/arch/x86_64/registers.h"
 #include "engine/base/log.h"
@@ -40,6 +41,7 @@ using wire::ParasiteOp;
 constexpr std::chrono::seconds kCallTimeout(30);
 constexpr std::chrono::hours kTransferTimeout(24);
 constexpr std::chrono::seconds kRemoteSyscallTimeout(10);
+const StopRequest kNoStopRequest;
 constexpr int kShadowStackRegisters = 0x204;  // NT_X86_SHSTK, 6.6
 
 // The part of the header that one call uses.
@@ -130,6 +132,7 @@ class InfectedTask::Impl {
   Result<void> map_area();
   Result<void> load_area();
   Result<CallPart> run_call(ParasiteOp op, uint64_t data_offset, int32_t fd);
+  Result<void> set_threads_inside(size_t count);
   Result<void> close_remote_fds();
   Result<void> unmap_area();
   Result<void> restore_leader();
@@ -145,7 +148,8 @@ class InfectedTask::Impl {
   bool mapped_ = false;
   bool broken_ = false;  // the parasite faulted or was broken off
   UniqueFd channel_;
-  std::vector<RemoteFd> remote_fds_;  // to be closed in the target
+  bool channel_tried_ = false;  // descriptors may be open in the target
+  std::optional<wire::ThreadStateReport> leader_report_;
 };
 
 Result<void> InfectedTask::Impl::inject(const Deadline& deadline) {
@@ -158,11 +162,15 @@ Result<void> InfectedTask::Impl::inject(const Deadline& deadline) {
   stub_ = TRY(SyscallStub::place(seized_.task(), leader()));
   TRY(map_area());
   TRY(load_area());
-  return call(ParasiteOp::kPing, 0);
+  // The first call: from now on the leader stands in the parasite and finds its way back alone.
+  leader_report_.emplace();
+  TRY(call(ParasiteOp::kCollectThread, 0));
+  return kernel::read_memory(pid(), area_.data(),
+                             std::as_writable_bytes(std::span(&*leader_report_, 1)));
 }
 
 Result<void> InfectedTask::Impl::map_area() {
-  area_.slots = std::min(seized_.threads().size(), ParasiteArea::kMaxSlots);
+  area_.slots = std::min(seized_.threads().size() - 1, ParasiteArea::kMaxSlots);
   // Shared, though nobody shares it: the kernel merges private mappings with neighbours of the
   // target.
   const int64_t address =
@@ -216,10 +224,9 @@ Result<CallPart> InfectedTask::Impl::run_call(ParasiteOp op, uint64_t data_offse
   const Deadline deadline = transfer ? Deadline::in(kTransferTimeout) : Deadline::in(kCallTimeout);
   broken_ = true;  // until it came back
   TRY(thread.start(run));
-  TRY(thread.finish(run, deadline, stop_));
-  // Only the transfer uses vector registers.
-  if (transfer) TRY(ptrace::set_xstate(leader().tid, leader().xstate));
-  TRY(thread.restore());
+  // The others take microseconds, and broken off they would leave descriptors nobody knows of.
+  TRY(thread.finish(run, deadline, transfer ? stop_ : kNoStopRequest));
+  TRY(thread.requeue_foreign());
   broken_ = false;
   return kernel::read_object<CallPart>(pid(), part_address);
 }
@@ -235,28 +242,34 @@ Result<std::vector<wire::ThreadStateReport>> InfectedTask::Impl::collect_thread_
   if (!mapped_ || broken_) {
     return fail(ErrorKind::kFailed, fmt::format("the parasite in pid {} is gone", pid().value));
   }
-  std::vector<wire::ThreadStateReport> reports;
+  std::vector<wire::ThreadStateReport> reports{*leader_report_};
   reports.reserve(seized_.threads().size());
-  auto rest = seized_.threads();
+  auto rest = seized_.threads().subspan(1);
   while (!rest.empty()) {
     const auto round = rest.first(std::min(rest.size(), area_.slots));
     rest = rest.subspan(round.size());
+    TRY(set_threads_inside(round.size()));
     TRY(run_thread_round(pid(), area_, stop_signal_, round, Deadline::in(kCallTimeout), stop_,
                          reports));
+    TRY(set_threads_inside(0));
   }
   return reports;
 }
 
+Result<void> InfectedTask::Impl::set_threads_inside(size_t count) {
+  return kernel::write_object(pid(), static_cast<uint32_t>(count),
+                              area_.header() + offsetof(ParasiteHeader, threads_inside));
+}
+
 bool InfectedTask::Impl::open_channel() {
   if (channel_.valid()) return true;
+  channel_tried_ = true;
   const auto part = run_call(ParasiteOp::kOpenChannel, 0, -1);
   if (!part.has_value() || part->error != 0) {
     log::debug("no channel to the parasite in pid {}: {}", pid().value,
                part.has_value() ? errno_name(-part->error) : part.error().message());
     return false;
   }
-  remote_fds_.emplace_back(part->channel[0]);
-  remote_fds_.emplace_back(part->channel[1]);
   auto ours = seized_.task().get_fd(RemoteFd(part->channel[1]));
   if (!ours.has_value()) {
     log::debug("no channel to the parasite: {}", ours.error().message());
@@ -276,35 +289,37 @@ Result<RemoteFd> InfectedTask::Impl::send_fd(int fd) {
   if (part.error != 0) {
     return fail_errno(-part.error, fmt::format("give a descriptor to pid {}", pid().value));
   }
-  remote_fds_.emplace_back(part.result_fd);
   return RemoteFd(part.result_fd);
 }
 
 Result<void> InfectedTask::Impl::close_fd(RemoteFd fd) {
   const CallPart part = TRY(run_call(ParasiteOp::kCloseFd, 0, fd.value));
-  std::erase(remote_fds_, fd);
   if (part.error == 0) return {};
   return fail_errno(-part.error, fmt::format("close fd {} in pid {}", fd.value, pid().value));
 }
 
 Result<int64_t> InfectedTask::Impl::remote_syscall(int64_t number,
                                                    const std::array<uint64_t, 6>& arguments) {
-  TRY(ptrace::set_signal_mask(leader().tid, ptrace::kAllSignals));
-  return cryostat::remote_syscall(leader().tid, stub_.address(), number, arguments,
-                                  Deadline::in(kRemoteSyscallTimeout));
+  return cryostat::remote_syscall(leader().tid, resumed_registers(leader()), stub_.address(),
+                                  number, arguments, Deadline::in(kRemoteSyscallTimeout));
 }
 
 Result<void> InfectedTask::Impl::close_remote_fds() {
-  Result<void> result;
-  for (const RemoteFd fd : remote_fds_) {
-    const auto closed =
-        check_remote(remote_syscall(SYS_close, {static_cast<uint64_t>(fd.value), 0, 0, 0, 0, 0}),
-                     "close a descriptor", pid());
-    if (!closed.has_value()) result = tl::unexpected(closed.error());
-  }
-  remote_fds_.clear();
   channel_.reset();
-  return result;
+  if (!channel_tried_) return {};
+  channel_tried_ = false;
+  if (!broken_) return call(ParasiteOp::kCloseAll, 0);
+  // The parasite does not answer any more, but its notes tell what is open.
+  constexpr size_t kChannel = offsetof(ParasiteHeader, channel);
+  static_assert(offsetof(ParasiteHeader, received) == kChannel + 2 * sizeof(int32_t));
+  const auto open =
+      TRY((kernel::read_object<std::array<int32_t, 6>>(pid(), area_.header() + kChannel)));
+  for (const int32_t fd : open) {
+    if (fd < 0) continue;
+    TRY(check_remote(remote_syscall(SYS_close, {static_cast<uint64_t>(fd), 0, 0, 0, 0, 0}),
+                     "close a descriptor", pid()));
+  }
+  return {};
 }
 
 Result<void> InfectedTask::Impl::unmap_area() {

@@ -22,7 +22,7 @@ namespace {
 constexpr uint64_t kMaxVdsoBytes = 16 * kPageSize;
 // Of an executable mapping, when there is no vDSO (vdso=0 on the kernel's command line).
 constexpr uint64_t kMaxSearchBytes = uint64_t{4} << 20;
-constexpr uint64_t kInterruptFlag = 0x202;  // IF and the bit that is always one
+constexpr uint64_t kTrapFlag = 0x100;
 const StopRequest kNoStopRequest;
 
 // Reads and searches page by page, up to `limit` bytes or the first unreadable page.
@@ -72,12 +72,16 @@ Result<RemoteAddr> find_remote_syscall_insn(const TaskHandle& task) {
       fmt::format("pid {} has neither a vDSO nor any other syscall instruction", task.pid().value));
 }
 
-Result<int64_t> remote_syscall(Tid tid, RemoteAddr syscall_insn, int64_t number,
-                               const std::array<uint64_t, 6>& arguments, const Deadline& deadline) {
-  user_regs_struct registers = TRY(ptrace::get_registers(tid));
+Result<int64_t> remote_syscall(Tid tid, const user_regs_struct& base, RemoteAddr syscall_insn,
+                               int64_t number, const std::array<uint64_t, 6>& arguments,
+                               const Deadline& deadline) {
+  user_regs_struct registers = base;
   arch::prepare_system_call(registers, syscall_insn.value, number, arguments);
-  registers.eflags = kInterruptFlag;
+  registers.eflags &= ~kTrapFlag;
+  // In this order: a thread that is let go in between returns through the stub, which sets the
+  // mask.
   TRY(ptrace::set_registers(tid, registers));
+  TRY(ptrace::set_signal_mask(tid, ptrace::kAllSignals));
   TRY(run_to_syscall_stop(tid, deadline));
   TRY(run_to_syscall_stop(tid, deadline));
   return static_cast<int64_t>(TRY(ptrace::get_registers(tid)).rax);

@@ -2,6 +2,8 @@
 // code of the target is patched.
 #pragma once
 
+#include <sys/user.h>
+
 #include <array>
 #include <cstdint>
 
@@ -17,12 +19,14 @@ class TaskHandle;
 // Precondition: ptrace access.
 Result<RemoteAddr> find_remote_syscall_insn(const TaskHandle& task);
 
-// Makes `tid` run one system call and returns what the kernel returned (-errno included). Uses the
-// two system call stops and no signal, so no signal state changes (a single step would send SIGTRAP
-// and reset its action). The thread's general registers are changed: the caller sets them
-// afterwards. Precondition: the thread is in a ptrace stop with PTRACE_O_TRACESYSGOOD on, and all
-// its signals are blocked. Errors: kTargetGone, kFailed at the deadline.
-Result<int64_t> remote_syscall(Tid tid, RemoteAddr syscall_insn, int64_t number,
-                               const std::array<uint64_t, 6>& arguments, const Deadline& deadline);
+// Makes a thread run one system call and returns what the kernel returned (-errno included).
+// `base`: the registers the call does not use, flags included. Uses the two system call stops and
+// no signal, so no signal state changes (a single step would send SIGTRAP and reset its action).
+// The thread's registers are changed and all its signals blocked: the caller sets both afterwards.
+// Precondition: the thread is in a ptrace stop with PTRACE_O_TRACESYSGOOD on. Errors: kTargetGone,
+// kFailed at the deadline.
+Result<int64_t> remote_syscall(Tid tid, const user_regs_struct& base, RemoteAddr syscall_insn,
+                               int64_t number, const std::array<uint64_t, 6>& arguments,
+                               const Deadline& deadline);
 
 }  // namespace cryostat

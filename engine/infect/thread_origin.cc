@@ -66,13 +66,21 @@ wire::ThreadOrigin make_thread_origin(const SavedThread& thread) {
   return origin;
 }
 
-wire::XsaveLayout this_xsave_layout() {
+namespace {
+wire::XsaveLayout ask_processor() {
   wire::XsaveLayout layout{};
   layout.features = arch::this_xcr0() & ~kAmxComponents;
   layout.size_bytes = arch::kXstateMinBytes;
   for (const auto& component : arch::this_xstate_layout(layout.features)) {
     layout.size_bytes = std::max(layout.size_bytes, component.offset_bytes + component.size_bytes);
   }
+  return layout;
+}
+}  // namespace
+
+wire::XsaveLayout this_xsave_layout() {
+  // CPUID is slow in a virtual machine: it traps.
+  static const wire::XsaveLayout layout = ask_processor();
   return layout;
 }
 

@@ -30,12 +30,13 @@ inline constexpr size_t kSignalFrameBytes = 16 * 1024;
 
 enum class ParasiteOp : uint32_t {
   kPing = 1,
-  kCollectTask = 2,  // fills the TaskStateReport at `data_offset`      (parasite/task_state.*)
-  kWritePages = 3,   // TransferRequest at `data_offset`, reply after it (parasite/transfer.*)
-  kOpenChannel = 4,  // a socket pair: numbers in the header
-  kReceiveFd = 5,    // takes one descriptor from the channel: number in `result_fd`
-  kCloseFd = 6,      // closes `result_fd`
-  kCloseChannel = 7,
+  kCollectTask = 2,    // fills the TaskStateReport at `data_offset`      (parasite/task_state.*)
+  kWritePages = 3,     // TransferRequest at `data_offset`, reply after it (parasite/transfer.*)
+  kOpenChannel = 4,    // a socket pair: numbers in the header
+  kReceiveFd = 5,      // takes one descriptor from the channel: number in `result_fd`
+  kCloseFd = 6,        // closes `result_fd`
+  kCloseAll = 7,       // the channel and everything received
+  kCollectThread = 8,  // fills the ThreadStateReport at `data_offset`
 };
 
 // Where a thread goes back to: registers as the kernel would set them when it resumed the thread
@@ -65,6 +66,9 @@ struct ParasiteHeader {
   // Code outside of the area that makes a system call and returns to `origin` (return_stub.h);
   // 0: there is none, the self-cure has to leave a part of the area behind.
   uint64_t return_stub = 0;
+  // Threads that report their state at this moment, in their slots: the area can't be unmapped.
+  uint32_t threads_inside = 0;
+  uint32_t reserved = 0;
   int32_t stop_signal = 0;
   uint32_t frame_ready = 0;  // set by the parasite: `frame` holds the extended state
   XsaveLayout xsave{};
