@@ -16,6 +16,7 @@
 
 #include "engine/ptrace/tracee.h"
 #include "engine/restore/intermediate_parent.h"
+#include "engine/restore/pid_holder.h"
 #include "engine/restore/stop_description.h"
 
 namespace cryostat::restore {
@@ -24,32 +25,19 @@ namespace {
 // How long a look at the channel lasts before the child itself is looked at.
 constexpr int kLookEveryMs = 20;
 
-// The number of a process that was just reaped is freed a moment after its /proc entry goes.
-constexpr int kNumberTries = 50;
+// The number of a process that was just reaped is freed when its parent has taken down the /proc
+// entry, which may take a while on a busy machine.
+constexpr int kNumberTries = 2000;
 constexpr std::chrono::milliseconds kNumberPause(1);
-
-bool is_nobody(HostPid pid) { return kill(pid.value, 0) != 0 && errno == ESRCH; }
 
 Failure creation_failed(int error, HostPid pid) {
   std::string what = fmt::format("create a process with pid {}", pid.value);
-  if (error == EEXIST && is_nobody(pid)) {
-    return tl::unexpected(
-        Error::from_errno(error, std::move(what))
-            .as(ErrorKind::kMachine)
-            .with_hint(fmt::format(
-                "processes that still run have {} as their process group or session: end "
-                "them, or restore in a pid namespace of its own (unshare -pf)",
-                pid.value)));
-  }
   if (error == EEXIST) {
-    if (const auto holder = find_pid_holder(pid.value, true)) {
-      return tl::unexpected(
-          Error(ErrorKind::kMachine, holder->description).with_hint(holder->hint));
+    const auto holder = find_pid_holder(pid.value, true);
+    if (!holder.has_value()) {
+      return tl::unexpected(Error::from_errno(error, std::move(what)).as(ErrorKind::kMachine));
     }
-    return tl::unexpected(
-        Error::from_errno(error, std::move(what))
-            .as(ErrorKind::kMachine)
-            .with_hint(fmt::format("end the process or thread that has number {} now", pid.value)));
+    return tl::unexpected(Error(ErrorKind::kMachine, holder->description).with_hint(holder->hint));
   }
   if (error == EPERM) {
     return tl::unexpected(
@@ -174,7 +162,7 @@ Result<CreatedTask> create_root(HostPid pid, const CreateOptions& options, const
     return result < 0 ? errno : 0;
   };
   int error = TRY(clone_once());
-  for (int i = 0; error == EEXIST && is_nobody(pid) && i < kNumberTries; ++i) {
+  for (int i = 0; error == EEXIST && i < kNumberTries && !find_pid_holder(pid.value, i == 0); ++i) {
     std::this_thread::sleep_for(kNumberPause);
     error = TRY(clone_once());
   }

@@ -151,7 +151,7 @@ Result<void> ignore_sigtrap_if_wanted(CreatedTask& task, const pb::Task& image,
     const RemoteAddr at(leader.stack_top - 64);
     TRY(kernel::write_memory(task.pid(), std::as_bytes(std::span(kernel_action)), at));
     const int64_t result =
-        TRY(remote_syscall(leader.tid, syscall_insn, SYS_rt_sigaction,
+        TRY(remote_syscall(leader.tid, leader.registers, syscall_insn, SYS_rt_sigaction,
                            {SIGTRAP, at.value, 0, sizeof(uint64_t)}, Deadline::in(kPatience)));
     if (result < 0)
       return fail_errno(static_cast<int>(-result), "ignore SIGTRAP in the restored task");
@@ -163,8 +163,8 @@ Result<void> unmap_area(const Finishing& leader, const LaunchReport& launch,
                         RemoteAddr syscall_insn) {
   const uint64_t size_bytes = launch.area_end - launch.area_start;
   const int64_t result =
-      TRY(remote_syscall(leader.tid, syscall_insn, SYS_munmap, {launch.area_start, size_bytes},
-                         Deadline::in(kPatience)));
+      TRY(remote_syscall(leader.tid, leader.registers, syscall_insn, SYS_munmap,
+                         {launch.area_start, size_bytes}, Deadline::in(kPatience)));
   if (result == 0) return {};
   return fail_errno(static_cast<int>(-result), "unmap the restorer area");
 }
