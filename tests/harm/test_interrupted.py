@@ -49,6 +49,13 @@ def duration(test, victim, images):
     return time.monotonic() - began
 
 
+def settled(pid):
+    """The process is gone, or it runs untraced and no SIGKILL is under way to it."""
+    status = read(f"/proc/{pid}/status", "") if alive(pid) else ""
+    pending = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigPnd:", "ShdPnd:"))]
+    return not alive(pid) or (bool(pending) and "\nTracerPid:\t0\n" in status and not any(mask & 0x100 for mask in pending))
+
+
 def rolled_back(victim):
     wait_for(lambda: not workers(), "the worker to roll back")
     wait_for(lambda: "\nTracerPid:\t0\n" in read(f"/proc/{victim.pid}/status", ""), "the tracer to let go")
@@ -162,9 +169,7 @@ def test_kill_restores(test):
         process.send_signal(signal.SIGKILL if number % 3 else signal.SIGINT)
         process.communicate()
         wait_for(lambda: not workers(), "the restore to end")
-        time.sleep(0.002)
-        if alive(victim.pid):
-            wait_for(lambda: "\nTracerPid:\t0\n" in read(f"/proc/{victim.pid}/status", "\nTracerPid:\t0\n"), "the tracer's end")
+        wait_for(lambda: settled(victim.pid), "the kernel to have done its part")
         if alive(victim.pid):
             lines = snapshot.differences(before, victim.snapshot())
             test.check(not lines, f"round {number}: half restored:\n  " + "\n  ".join(lines))

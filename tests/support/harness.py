@@ -37,7 +37,7 @@ def read(path, default=None):
     try:
         with open(path) as file:
             return file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return default
 
 
