@@ -167,17 +167,17 @@ Result<void> Collector::collect_thread(const SavedThread& saved,
 }
 
 Result<void> Collector::collect_threads() {
-  const auto reports = TRY(infected_.collect_thread_states());
   const auto saved = seized_.threads();
+  std::vector<Tid> tids;
+  for (const SavedThread& thread : saved) tids.push_back(thread.tid);
+  ThreadSharingCheck sharing(handle_, std::move(tids));
+  const auto reports = TRY(infected_.collect_thread_states());
   if (reports.size() != saved.size())
     return fail(ErrorKind::kFailed, "the parasite told about another number of threads");
   out_.threads.resize(saved.size());
-  std::vector<Tid> tids;
-  for (size_t i = 0; i < saved.size(); ++i) {
+  for (size_t i = 0; i < saved.size(); ++i)
     TRY(collect_thread(saved[i], reports[i], out_.threads[i]));
-    tids.push_back(saved[i].tid);
-  }
-  return check_thread_sharing(handle_, tids, refusals_);
+  return sharing.finish(refusals_);
 }
 
 // After the timers: see settle_ended_timers().

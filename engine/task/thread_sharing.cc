@@ -1,9 +1,12 @@
 #include "engine/task/thread_sharing.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/stat.h>
 
-#include <array>
+#include <system_error>
+#include <utility>
 
 #include "engine/kernel/kcmp.h"
 #include "engine/procfs/task_handle.h"
@@ -12,24 +15,18 @@ namespace cryostat::task {
 
 namespace {
 
-// Mount and user namespaces are not here: a thread can't leave them while it shares its file-system state
-// with others, resp. at all.
-constexpr std::array kNamespaces = {"net", "uts", "ipc", "cgroup"};
-using NamespaceInodes = std::array<ino_t, kNamespaces.size()>;
+// Starting a thread for fewer costs more than it saves.
+constexpr size_t kFewThreads = 16;
 
 Result<bool> shares(Tid a, Tid b, kernel::KcmpType what) {
   return TRY(kernel::kcmp(a, b, what)) == kernel::KcmpOrder::kEqual;
 }
 
-// 0 for a namespace this kernel does not have.
-NamespaceInodes namespaces_of(const TaskHandle& task, Tid tid) {
-  NamespaceInodes inodes{};
-  for (size_t i = 0; i < kNamespaces.size(); ++i) {
-    const std::string name = fmt::format("task/{}/ns/{}", tid.value, kNamespaces[i]);
-    struct stat found {};
-    if (fstatat(task.proc().fd(), name.c_str(), &found, 0) == 0) inodes[i] = found.st_ino;
-  }
-  return inodes;
+// 0 when the kernel has none.
+ino_t network_namespace(const TaskHandle& task, Tid tid) {
+  const std::string name = fmt::format("task/{}/ns/net", tid.value);
+  struct stat found {};
+  return fstatat(task.proc().fd(), name.c_str(), &found, 0) == 0 ? found.st_ino : 0;
 }
 
 }  // namespace
@@ -38,7 +35,7 @@ Result<void> check_thread_sharing(const TaskHandle& task, const std::vector<Tid>
                                   Refusals& refusals) {
   if (tids.size() < 2) return {};
   const Tid leader = tids.front();
-  const NamespaceInodes common = namespaces_of(task, leader);
+  const ino_t network = network_namespace(task, leader);
   for (size_t i = 1; i < tids.size(); ++i) {
     const std::string object = fmt::format("thread {}", tids[i].value);
     if (!TRY(shares(leader, tids[i], kernel::KcmpType::kFiles)))
@@ -46,14 +43,38 @@ Result<void> check_thread_sharing(const TaskHandle& task, const std::vector<Tid>
     if (!TRY(shares(leader, tids[i], kernel::KcmpType::kFs)))
       refusals.add(task.pid(), object,
                    "has a root or working directory of its own, it can't be checkpointed");
-    const NamespaceInodes own = namespaces_of(task, tids[i]);
-    for (size_t n = 0; n < kNamespaces.size(); ++n)
-      if (own[n] != common[n])
-        refusals.add(task.pid(), object,
-                     fmt::format("is in a {} namespace of its own, it can't be checkpointed",
-                                 kNamespaces[n]));
+    if (network_namespace(task, tids[i]) != network)
+      refusals.add(task.pid(), object,
+                   "is in a network namespace of its own, it can't be checkpointed");
   }
   return {};
+}
+
+ThreadSharingCheck::ThreadSharingCheck(const TaskHandle& task, std::vector<Tid> tids)
+    : task_(task), tids_(std::move(tids)) {
+  if (tids_.size() <= kFewThreads) return;
+  // Signals belong to the main thread, which waits for SIGCHLD: the new one starts with all blocked.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return;
+  try {
+    beside_ = std::thread([this] { result_ = check_thread_sharing(task_, tids_, found_); });
+  } catch (const std::system_error&) {
+    // finish() does the work
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+ThreadSharingCheck::~ThreadSharingCheck() {
+  if (beside_.joinable()) beside_.join();
+}
+
+Result<void> ThreadSharingCheck::finish(Refusals& refusals) {
+  if (!beside_.joinable()) return check_thread_sharing(task_, tids_, refusals);
+  beside_.join();
+  refusals.append(found_);
+  return std::move(result_);
 }
 
 }  // namespace cryostat::task
