@@ -21,13 +21,12 @@ void note(wire::TaskStateReport* report, long result) {
 
 void collect_timers(wire::TaskStateReport* report) {
   for (uint64_t which = 0; which < 3; ++which)
-    note(report,
-         raw_syscall(__NR_getitimer, which, address_of(&report->interval_timers[which])));
+    note(report, raw_syscall(__NR_getitimer, which, address_of(&report->interval_timers[which])));
   for (uint32_t i = 0; i < report->posix_timer_count; ++i) {
     wire::PosixTimerReport& timer = report->posix_timers[i];
     const auto id = static_cast<uint64_t>(static_cast<int64_t>(timer.id));
-    timer.error = static_cast<int32_t>(
-        raw_syscall(__NR_timer_gettime, id, address_of(&timer.interval_s)));
+    timer.error =
+        static_cast<int32_t>(raw_syscall(__NR_timer_gettime, id, address_of(&timer.interval_s)));
     timer.overrun = static_cast<int32_t>(raw_syscall(__NR_timer_getoverrun, id));
   }
 }

@@ -8,8 +8,8 @@ using wire::StateCall;
 using wire::ThreadState;
 using namespace wire::calls;
 
-void set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inheritable, uint64_t subject,
-                      StateStep& step) {
+void set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inheritable,
+                      uint64_t subject, StateStep& step) {
   CapHeader header;
   CapData data[2];
   for (int half = 0; half < 2; ++half) {
@@ -30,8 +30,10 @@ void apply_ids(const ThreadState& state, void* arena, StateStep& step) {
   if (!(state.start_securebits & kSecbitNoSetuidFixup))
     step.run(StateCall::kSecurebits, state.tid, __NR_prctl, kPrSetSecurebits,
              state.start_securebits | kSecbitNoSetuidFixup);
-  step.run(StateCall::kGids, state.gid[1], __NR_setresgid, state.gid[0], state.gid[1], state.gid[2]);
-  step.run(StateCall::kUids, state.uid[1], __NR_setresuid, state.uid[0], state.uid[1], state.uid[2]);
+  step.run(StateCall::kGids, state.gid[1], __NR_setresgid, state.gid[0], state.gid[1],
+           state.gid[2]);
+  step.run(StateCall::kUids, state.uid[1], __NR_setresuid, state.uid[0], state.uid[1],
+           state.uid[2]);
   // Neither reports an error: they return the previous id.
   raw_syscall(__NR_setfsgid, state.gid[3]);
   raw_syscall(__NR_setfsuid, state.uid[3]);
@@ -40,8 +42,8 @@ void apply_ids(const ThreadState& state, void* arena, StateStep& step) {
 // Needs CAP_SETPCAP, which is still effective here.
 void apply_inherited_sets(const ThreadState& state, StateStep& step) {
   // Inheritable bits must be in the bounding set when they are added, so they go first.
-  set_capabilities(state.start_cap_effective, state.start_cap_permitted,
-                   state.cap_inheritable, 1, step);
+  set_capabilities(state.start_cap_effective, state.start_cap_permitted, state.cap_inheritable, 1,
+                   step);
   for (uint64_t bit = 0; bit < 64; ++bit) {
     if (state.cap_bounding_drop >> bit & 1)
       step.run(StateCall::kBounding, bit, __NR_prctl, kPrCapbsetDrop, bit, 0, 0, 0);

@@ -9,9 +9,8 @@ void install_filters(const wire::WireSpan<wire::SeccompFilterState>& filters, vo
     wire::calls::KernelFilterProgram program;
     program.length = static_cast<uint16_t>(items[i].instructions.count);
     program.instructions = address_of(items[i].instructions.in(arena));
-    const long result =
-        step.run(wire::StateCall::kSeccomp, i, __NR_seccomp, kSeccompSetModeFilter,
-                 items[i].flags | extra_flags, address_of(&program));
+    const long result = step.run(wire::StateCall::kSeccomp, i, __NR_seccomp, kSeccompSetModeFilter,
+                                 items[i].flags | extra_flags, address_of(&program));
     // With TSYNC a positive result is the thread that could not follow.
     if (result > 0) step.fail(wire::StateCall::kSeccomp, i, -3 /* ESRCH */);
   }

@@ -48,7 +48,8 @@ class StateStep {
 inline constexpr uint64_t kSeccompModeStrict = 1;
 inline constexpr uint64_t kSeccompSetModeFilter = 1;
 
-// Installs seccomp programs in order; `extra_flags` (SECCOMP_FILTER_FLAG_*) are added to each one's own.
+// Installs seccomp programs in order; `extra_flags` (SECCOMP_FILTER_FLAG_*) are added to each one's
+// own.
 void install_filters(const wire::WireSpan<wire::SeccompFilterState>& filters, void* arena,
                      uint64_t extra_flags, StateStep& step);
 

@@ -20,8 +20,8 @@ constexpr uint64_t kSeccompFlagTsync = 1;
 void set_actions(const TaskState& state, StateStep& step) {
   for (uint64_t signal = 1; signal <= wire::kSignalCount; ++signal) {
     if (signal == kSigkill || signal == kSigstop) continue;
-    // The threads still stop with int3, and a trap that is ignored makes the kernel reset its action:
-    // engine/restore/finish sets this one.
+    // The threads still stop with int3, and a trap that is ignored makes the kernel reset its
+    // action: engine/restore/finish sets this one.
     if (signal == kSigtrap && state.actions[signal - 1].handler == kIgnore) continue;
     step.run(StateCall::kSigaction, signal, __NR_rt_sigaction, signal,
              address_of(&state.actions[signal - 1]), 0, sizeof(uint64_t));

@@ -19,8 +19,8 @@ void apply_scheduling(const ThreadState& state, void* arena, StateStep& step) {
     step.run(StateCall::kAffinity, state.tid, __NR_sched_setaffinity, 0, state.affinity.count,
              address_of(state.affinity.in(arena)));
   if (state.calls & wire::kSetScheduling)
-    step.run(StateCall::kScheduling, state.tid, __NR_sched_setattr, 0,
-             address_of(state.sched_attr), 0);
+    step.run(StateCall::kScheduling, state.tid, __NR_sched_setattr, 0, address_of(state.sched_attr),
+             0);
   if (state.calls & wire::kSetIoPriority)
     step.run(StateCall::kIoPriority, state.io_priority, __NR_ioprio_set, kIoprioWhoProcess, 0,
              static_cast<uint64_t>(static_cast<int64_t>(state.io_priority)));
@@ -101,8 +101,8 @@ int apply_thread_state(const ThreadState& state, void* arena, uint64_t* detail) 
   apply_addresses(state, step);
   // The limit of queued signals counts per user: they are queued while still the restorer's user.
   queue_pending(state, arena, step);
-  // A filter without no_new_privs needs a privilege; afterwards no call is filtered, since the tracer
-  // suspends seccomp.
+  // A filter without no_new_privs needs a privilege; afterwards no call is filtered, since the
+  // tracer suspends seccomp.
   if (!(state.calls & wire::kSetNoNewPrivs)) apply_seccomp(state, arena, step);
   apply_credentials(state, arena, step);
   // The kernel forgets this signal when credentials change (prctl(2)).

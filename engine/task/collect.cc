@@ -44,8 +44,7 @@ int64_t monotonic_ns() {
 // One pass over a frozen task.
 class Collector {
  public:
-  Collector(SeizedTask& seized, InfectedTask& infected, SleepSamples sleeps,
-            Refusals& refusals)
+  Collector(SeizedTask& seized, InfectedTask& infected, SleepSamples sleeps, Refusals& refusals)
       : seized_(seized),
         infected_(infected),
         handle_(seized.task()),
@@ -73,7 +72,7 @@ class Collector {
   std::vector<siginfo_t> shared_queue_;
   int64_t timers_read_ns_ = 0;  // CLOCK_MONOTONIC just before the timers were read
   uint64_t leader_pending_ = 0;
-  uint64_t left_out_ = 0;       // save_queue(): SIGSTOP, SIGTRAP
+  uint64_t left_out_ = 0;  // save_queue(): SIGSTOP, SIGTRAP
 };
 
 Result<void> Collector::collect_process(const CollectOptions& options) {
@@ -105,8 +104,8 @@ Result<void> Collector::collect_timers() {
     TRY(infected_.collect_task_state(out_.report));
     for (size_t i = 0; i < count; ++i) {
       const procfs::PosixTimerInfo& timer = timers[done + i];
-      std::string reason = save_posix_timer(timer, out_.report.posix_timers[i],
-                                            handle_.pid().value, out_.task);
+      std::string reason =
+          save_posix_timer(timer, out_.report.posix_timers[i], handle_.pid().value, out_.task);
       if (!reason.empty())
         refusals_.add(handle_.pid(), fmt::format("POSIX timer {}", timer.id), std::move(reason));
     }

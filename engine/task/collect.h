@@ -32,14 +32,15 @@ struct CollectedTask {
   wire::TaskStateReport report;
 };
 
-// Precondition: every thread of `seized` is stopped and `infected` answers. `sleeps`: taken before the
-// freeze (sleep_clock.h); may be empty. State that can't be saved goes to `refusals`; nothing is
-// changed. Errors: kTargetGone, kPermission, kFailed.
+// Precondition: every thread of `seized` is stopped and `infected` answers. `sleeps`: taken before
+// the freeze (sleep_clock.h); may be empty. State that can't be saved goes to `refusals`; nothing
+// is changed. Errors: kTargetGone, kPermission, kFailed.
 Result<CollectedTask> collect_task(SeizedTask& seized, InfectedTask& infected,
                                    const SleepSamples& sleeps, const CollectOptions& options,
                                    Refusals& refusals);
 
-// The part of the report that belongs to the address space: dumpable, thp_disabled, memory_merge, mdwe.
+// The part of the report that belongs to the address space: dumpable, thp_disabled, memory_merge,
+// mdwe.
 void describe_address_space(const wire::TaskStateReport& report, pb::AddressSpace& space);
 
 }  // namespace cryostat::task

@@ -17,18 +17,47 @@ namespace cryostat::task {
 
 namespace {
 
-constexpr std::array kCapabilityNames = {
-    "CAP_CHOWN",           "CAP_DAC_OVERRIDE",     "CAP_DAC_READ_SEARCH", "CAP_FOWNER",
-    "CAP_FSETID",          "CAP_KILL",             "CAP_SETGID",          "CAP_SETUID",
-    "CAP_SETPCAP",         "CAP_LINUX_IMMUTABLE",  "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",       "CAP_NET_RAW",          "CAP_IPC_LOCK",        "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",      "CAP_SYS_RAWIO",        "CAP_SYS_CHROOT",      "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",       "CAP_SYS_ADMIN",        "CAP_SYS_BOOT",        "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",    "CAP_SYS_TIME",         "CAP_SYS_TTY_CONFIG",  "CAP_MKNOD",
-    "CAP_LEASE",           "CAP_AUDIT_WRITE",      "CAP_AUDIT_CONTROL",   "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",    "CAP_MAC_ADMIN",        "CAP_SYSLOG",          "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",   "CAP_AUDIT_READ",       "CAP_PERFMON",         "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE"};
+constexpr std::array kCapabilityNames = {"CAP_CHOWN",
+                                         "CAP_DAC_OVERRIDE",
+                                         "CAP_DAC_READ_SEARCH",
+                                         "CAP_FOWNER",
+                                         "CAP_FSETID",
+                                         "CAP_KILL",
+                                         "CAP_SETGID",
+                                         "CAP_SETUID",
+                                         "CAP_SETPCAP",
+                                         "CAP_LINUX_IMMUTABLE",
+                                         "CAP_NET_BIND_SERVICE",
+                                         "CAP_NET_BROADCAST",
+                                         "CAP_NET_ADMIN",
+                                         "CAP_NET_RAW",
+                                         "CAP_IPC_LOCK",
+                                         "CAP_IPC_OWNER",
+                                         "CAP_SYS_MODULE",
+                                         "CAP_SYS_RAWIO",
+                                         "CAP_SYS_CHROOT",
+                                         "CAP_SYS_PTRACE",
+                                         "CAP_SYS_PACCT",
+                                         "CAP_SYS_ADMIN",
+                                         "CAP_SYS_BOOT",
+                                         "CAP_SYS_NICE",
+                                         "CAP_SYS_RESOURCE",
+                                         "CAP_SYS_TIME",
+                                         "CAP_SYS_TTY_CONFIG",
+                                         "CAP_MKNOD",
+                                         "CAP_LEASE",
+                                         "CAP_AUDIT_WRITE",
+                                         "CAP_AUDIT_CONTROL",
+                                         "CAP_SETFCAP",
+                                         "CAP_MAC_OVERRIDE",
+                                         "CAP_MAC_ADMIN",
+                                         "CAP_SYSLOG",
+                                         "CAP_WAKE_ALARM",
+                                         "CAP_BLOCK_SUSPEND",
+                                         "CAP_AUDIT_READ",
+                                         "CAP_PERFMON",
+                                         "CAP_BPF",
+                                         "CAP_CHECKPOINT_RESTORE"};
 
 std::string capability_names(uint64_t set) {
   std::string names;
@@ -72,9 +101,8 @@ uint64_t bounding_missing(const pb::Credentials& image, const StartState& start)
 bool same_capabilities(const pb::Credentials& image, const StartState& start) {
   const wire::ThreadStateReport& own = start.thread;
   return image.cap_inheritable() == own.cap_inheritable &&
-         image.cap_permitted() == own.cap_permitted &&
-         image.cap_effective() == own.cap_effective && image.cap_bounding() == own.cap_bounding &&
-         image.cap_ambient() == own.cap_ambient;
+         image.cap_permitted() == own.cap_permitted && image.cap_effective() == own.cap_effective &&
+         image.cap_bounding() == own.cap_bounding && image.cap_ambient() == own.cap_ambient;
 }
 
 void check_one(const pb::Credentials& image, const StartState& start, const std::string& subject,
@@ -91,9 +119,10 @@ void check_one(const pb::Credentials& image, const StartState& start, const std:
     report.missing(subject, "has " + capability_names(lacking) + ", which cr-restore lacks",
                    "restore with these capabilities", kPermission);
   if (const uint64_t lacking = bounding_missing(image, start))
-    report.missing(subject, "has " + capability_names(lacking) +
-                                " in its bounding set, which cr-restore's own lacks",
-                   "restore from a session without that restriction", kPermission);
+    report.missing(
+        subject,
+        "has " + capability_names(lacking) + " in its bounding set, which cr-restore's own lacks",
+        "restore from a session without that restriction", kPermission);
   const bool shrinks = image.cap_bounding() != start.thread.cap_bounding ||
                        image.securebits() != start.thread.securebits;
   if (shrinks && !has(start, CAP_SETPCAP))
@@ -157,7 +186,8 @@ void plan_credentials(const pb::Credentials& image, const StartState& start, Wir
   std::ranges::copy(gids(image), state.gid);
   if (!same_groups(image, start)) {
     state.calls |= wire::kSetGroups;
-    state.groups = arena.append(std::vector<uint32_t>(image.groups().begin(), image.groups().end()));
+    state.groups =
+        arena.append(std::vector<uint32_t>(image.groups().begin(), image.groups().end()));
   }
   state.start_securebits = own.securebits;
   state.securebits = image.securebits();

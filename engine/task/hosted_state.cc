@@ -26,15 +26,15 @@ namespace {
 constexpr uint32_t kRseqSignature = 0x53053053;  // RSEQ_SIG of x86 (sys/rseq.h)
 constexpr int kRseqUnregister = 1;               // RSEQ_FLAG_UNREGISTER
 
-// The kernel writes to a registered rseq area whenever the thread is preempted, and the memory it lies
-// in is about to be unmapped. The size must be the registered one, which libc does not tell: it is at
-// least 32 (linux/rseq.h), and more with newer ones.
+// The kernel writes to a registered rseq area whenever the thread is preempted, and the memory it
+// lies in is about to be unmapped. The size must be the registered one, which libc does not tell:
+// it is at least 32 (linux/rseq.h), and more with newer ones.
 Result<void> give_up_rseq() {
   if (&__rseq_offset == nullptr || &__rseq_size == nullptr || __rseq_size == 0) return {};
   char* const thread_pointer = static_cast<char*>(__builtin_thread_pointer());
   for (unsigned size = 32; size <= 256; size += 4)
-    if (syscall(SYS_rseq, thread_pointer + __rseq_offset, size, kRseqUnregister,
-                kRseqSignature) == 0)
+    if (syscall(SYS_rseq, thread_pointer + __rseq_offset, size, kRseqUnregister, kRseqSignature) ==
+        0)
       return {};
   return fail_errno("give up the rseq area of libc");
 }

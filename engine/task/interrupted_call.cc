@@ -44,9 +44,10 @@ std::optional<int64_t> read_timespec(uint64_t address, const ReadRemote& read) {
 int64_t left_of(const Interrupted& call, int64_t timeout_ns) {
   if (call.sample != nullptr && call.sample->ends_monotonic_ns != 0)
     return std::clamp<int64_t>(call.sample->ends_monotonic_ns - call.now_ns, 0, timeout_ns);
-  log::warn("system call {} had a timeout of {} ns, and how much of it is left can't be told: "
-            "it will wait all of it",
-            call.number, timeout_ns);
+  log::warn(
+      "system call {} had a timeout of {} ns, and how much of it is left can't be told: "
+      "it will wait all of it",
+      call.number, timeout_ns);
   return timeout_ns;
 }
 
@@ -56,7 +57,8 @@ void set_left(std::optional<int64_t> left, pb::InterruptedCall::Kind kind,
   image.set_remaining_ns(left ? static_cast<uint64_t>(*left) : 0);
 }
 
-// `request` and `remainder`: addresses. The kernel writes the remainder when it interrupts the sleep.
+// `request` and `remainder`: addresses. The kernel writes the remainder when it interrupts the
+// sleep.
 void save_sleep(const Interrupted& call, uint64_t request, uint64_t remainder,
                 const ReadRemote& read, pb::InterruptedCall& image) {
   std::optional<int64_t> left = read_timespec(remainder != 0 ? remainder : request, read);
@@ -113,17 +115,18 @@ void save_interrupted_call(const user_regs_struct& registers, const SleepSample*
   if (static_cast<int64_t>(registers.rax) != kRestartBlock ||
       static_cast<int64_t>(registers.orig_rax) < 0)
     return;
-  Interrupted call{registers.orig_rax,
-                   {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8,
-                    registers.r9},
-                   sample,
-                   now_ns};
+  Interrupted call{
+      registers.orig_rax,
+      {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9},
+      sample,
+      now_ns};
   // A sample of an earlier call of this thread says nothing about this one.
   if (sample != nullptr &&
       (sample->number != call.number || sample->stack_pointer != registers.rsp ||
        !std::equal(std::begin(call.args), std::end(call.args), std::begin(sample->args))))
     call.sample = nullptr;
-  if (call.number == SYS_restart_syscall) call.number = continued_call(registers, call.sample, read);
+  if (call.number == SYS_restart_syscall)
+    call.number = continued_call(registers, call.sample, read);
   image.set_number(call.number);
   image.mutable_args()->Add(std::begin(call.args), std::end(call.args));
   switch (call.number) {

@@ -16,10 +16,10 @@ namespace cryostat::task {
 namespace {
 
 constexpr std::array kNames = {
-    "RLIMIT_CPU",     "RLIMIT_FSIZE", "RLIMIT_DATA",       "RLIMIT_STACK",
-    "RLIMIT_CORE",    "RLIMIT_RSS",   "RLIMIT_NPROC",      "RLIMIT_NOFILE",
-    "RLIMIT_MEMLOCK", "RLIMIT_AS",    "RLIMIT_LOCKS",      "RLIMIT_SIGPENDING",
-    "RLIMIT_MSGQUEUE", "RLIMIT_NICE", "RLIMIT_RTPRIO",     "RLIMIT_RTTIME"};
+    "RLIMIT_CPU",      "RLIMIT_FSIZE", "RLIMIT_DATA",   "RLIMIT_STACK",
+    "RLIMIT_CORE",     "RLIMIT_RSS",   "RLIMIT_NPROC",  "RLIMIT_NOFILE",
+    "RLIMIT_MEMLOCK",  "RLIMIT_AS",    "RLIMIT_LOCKS",  "RLIMIT_SIGPENDING",
+    "RLIMIT_MSGQUEUE", "RLIMIT_NICE",  "RLIMIT_RTPRIO", "RLIMIT_RTTIME"};
 
 std::string value_text(uint64_t value) {
   return value == RLIM_INFINITY ? "unlimited" : std::to_string(value);

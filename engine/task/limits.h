@@ -19,7 +19,8 @@ namespace cryostat::task {
 
 struct StartState;
 
-// Dump: text of /proc/<pid>/limits, readable without CAP_SYS_RESOURCE (prlimit(2) is not, across users).
+// Dump: text of /proc/<pid>/limits, readable without CAP_SYS_RESOURCE (prlimit(2) is not, across
+// users).
 Result<void> save_limits(std::string_view proc_limits, pb::Task& image);
 
 // Restore, planning: hard limits above our own that we may not raise.

@@ -133,8 +133,8 @@ void check_process_attributes(const pb::Task& image, const StartState& start, Pl
   check_directory(image.cwd(), "working directory", report);
   if (image.exit_signal() != 0 && image.exit_signal() != SIGCHLD)
     report.missing("exit signal",
-                   fmt::format("was signal {}; only SIGCHLD can be put back", image.exit_signal()), "",
-                   ErrorKind::kRefused);
+                   fmt::format("was signal {}; only SIGCHLD can be put back", image.exit_signal()),
+                   "", ErrorKind::kRefused);
   const auto own = own_oom_score_adj();
   const bool may_lower = (start.thread.cap_effective >> CAP_SYS_RESOURCE & 1) != 0;
   if (own && image.oom_score_adj() < *own && !may_lower) {

@@ -1,5 +1,5 @@
-// What belongs to the whole process and is read and set through /proc or plain calls: umask, root and
-// working directory, oom score, core dump filter, exit signal, CPU times.
+// What belongs to the whole process and is read and set through /proc or plain calls: umask, root
+// and working directory, oom score, core dump filter, exit signal, CPU times.
 #pragma once
 
 #include <string>

@@ -86,9 +86,8 @@ void save_scheduling(const wire::ThreadStateReport& report, pb::Scheduling& imag
   image.set_util_min(attr.util_min);
   image.set_util_max(attr.util_max);
   if (report.affinity_bytes > 0)
-    image.set_affinity(report.affinity,
-                       std::min<size_t>(static_cast<size_t>(report.affinity_bytes),
-                                        sizeof(report.affinity)));
+    image.set_affinity(report.affinity, std::min<size_t>(static_cast<size_t>(report.affinity_bytes),
+                                                         sizeof(report.affinity)));
   image.set_timer_slack_ns(report.timer_slack_ns);
   image.set_io_priority(static_cast<uint32_t>(std::max(0, report.io_priority)));
 }
@@ -136,8 +135,8 @@ void plan_scheduling(const pb::Scheduling& image, const StartState& start, WireA
   const std::string affinity = trimmed(image.affinity());
   if (!affinity.empty() && affinity != trimmed(own_affinity(start))) {
     state.calls |= wire::kSetAffinity;
-    state.affinity = arena.append(std::span(reinterpret_cast<const uint8_t*>(affinity.data()),
-                                            affinity.size()));
+    state.affinity =
+        arena.append(std::span(reinterpret_cast<const uint8_t*>(affinity.data()), affinity.size()));
   }
   // 0 is what a real-time thread has; setting it would mean "the default".
   state.timer_slack_ns = image.timer_slack_ns();

@@ -1,4 +1,5 @@
-// Scheduling of a thread: policy, priority, nice, CPU affinity, I/O priority, timer slack (sched(7)).
+// Scheduling of a thread: policy, priority, nice, CPU affinity, I/O priority, timer slack
+// (sched(7)).
 #pragma once
 
 #include <vector>

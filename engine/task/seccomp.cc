@@ -39,7 +39,8 @@ bool asks_supervisor(const std::vector<uint64_t>& program) {
   });
 }
 
-// The program at `index`, 0 being the newest; nothing past the oldest. What makes it unreadable is a refusal.
+// The program at `index`, 0 being the newest; nothing past the oldest. What makes it unreadable is
+// a refusal.
 Result<std::optional<std::vector<uint64_t>>> read_filter(Tid tid, size_t index) {
   auto program = ptrace::get_seccomp_filter(tid, static_cast<unsigned>(index));
   if (program || program.error().kind() == ErrorKind::kTargetGone) return program;
@@ -64,8 +65,9 @@ Result<void> save_seccomp(Tid tid, int mode, pb::Seccomp& image) {
     const auto program = TRY(read_filter(tid, index));
     if (!program) break;
     if (asks_supervisor(*program))
-      return fail(ErrorKind::kRefused,
-                  "seccomp program with a supervisor (SECCOMP_RET_USER_NOTIF) can't be checkpointed");
+      return fail(
+          ErrorKind::kRefused,
+          "seccomp program with a supervisor (SECCOMP_RET_USER_NOTIF) can't be checkpointed");
     pb::SeccompFilter& saved = newest_first.emplace_back();
     saved.set_instructions(program->data(), program->size() * sizeof(sock_filter));
     saved.set_flags(read_flags(tid, index));
@@ -120,9 +122,9 @@ wire::WireSpan<wire::SeccompFilterState> plan_filters(const pb::Seccomp& image, 
     std::vector<uint64_t> instructions(saved.instructions().size() / sizeof(sock_filter));
     std::memcpy(instructions.data(), saved.instructions().data(),
                 instructions.size() * sizeof(uint64_t));
-    // Without this flag some kernels change the speculation controls, which are restored on their own.
-    filters.push_back(
-        {arena.append(instructions), saved.flags() | SECCOMP_FILTER_FLAG_SPEC_ALLOW});
+    // Without this flag some kernels change the speculation controls, which are restored on their
+    // own.
+    filters.push_back({arena.append(instructions), saved.flags() | SECCOMP_FILTER_FLAG_SPEC_ALLOW});
   }
   return arena.append(filters);
 }

@@ -1,7 +1,8 @@
-// Session, process group and controlling terminal of a task (setsid(2), setpgid(2), credentials(7)).
+// Session, process group and controlling terminal of a task (setsid(2), setpgid(2),
+// credentials(7)).
 //
-// A task that leads its session gets a session of its own again. One that belongs to a session led by
-// someone outside the dump is a shell job: it is dumped and restored only with --shell-job, and
+// A task that leads its session gets a session of its own again. One that belongs to a session led
+// by someone outside the dump is a shell job: it is dumped and restored only with --shell-job, and
 // joins the session and terminal of cr-restore. So does a session leader that was dumped with its
 // terminal: a session of its own would have to take the terminal away from the user's shell.
 #pragma once

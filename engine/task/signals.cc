@@ -75,7 +75,8 @@ void save_unqueued(uint64_t pending, std::span<const siginfo_t> queued_shared,
 void save_alternate_stack(const wire::ThreadStateReport& report, pb::AlternateStack& image) {
   image.set_address(report.altstack_address);
   // SS_ONSTACK says where the stack pointer is just now; it is not part of the setting.
-  image.set_flags(static_cast<uint32_t>(report.altstack_flags) & ~static_cast<uint32_t>(SS_ONSTACK));
+  image.set_flags(static_cast<uint32_t>(report.altstack_flags) &
+                  ~static_cast<uint32_t>(SS_ONSTACK));
   image.set_size_bytes(report.altstack_size_bytes);
 }
 

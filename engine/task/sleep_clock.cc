@@ -50,9 +50,9 @@ Result<uint64_t> parse_hex(std::string_view word) {
   return value;
 }
 
-// The call that sleeps in a kernel function (/proc/<tid>/wchan); 0 when it is none of ours, as for a
-// thread that stands in a stop instead of sleeping. A continued nanosleep is a part of the scheduler
-// for this purpose, so its caller shows.
+// The call that sleeps in a kernel function (/proc/<tid>/wchan); 0 when it is none of ours, as for
+// a thread that stands in a stop instead of sleeping. A continued nanosleep is a part of the
+// scheduler for this purpose, so its caller shows.
 uint64_t call_behind(std::string_view wchan, const uint64_t (&args)[6]) {
   const auto has = [&](const char* part) { return wchan.find(part) != std::string_view::npos; };
   if (has("poll")) return SYS_poll;
@@ -67,10 +67,14 @@ uint64_t call_behind(std::string_view wchan, const uint64_t (&args)[6]) {
 // Where a call has its timeout: the address of a timespec; 0 for poll.
 uint64_t timeout_address(const SleepSample& sample) {
   switch (sample.original_number) {
-    case SYS_nanosleep: return sample.args[0];
-    case SYS_clock_nanosleep: return sample.args[2];
-    case SYS_futex: return sample.args[3];
-    default: return 0;
+    case SYS_nanosleep:
+      return sample.args[0];
+    case SYS_clock_nanosleep:
+      return sample.args[2];
+    case SYS_futex:
+      return sample.args[3];
+    default:
+      return 0;
   }
 }
 
@@ -154,8 +158,8 @@ std::vector<SleepTimer>::iterator nearest(std::vector<SleepTimer>& timers,
 // The only timer that can be that of a continued call.
 const SleepTimer* only_candidate(const std::vector<SleepTimer>& timers, const SleepSample& sample,
                                  int64_t now_ns) {
-  // What poll(2) allows itself to be late by depends on the timeout; the others have the slack of the
-  // thread, which hardly anyone changes (PR_SET_TIMERSLACK).
+  // What poll(2) allows itself to be late by depends on the timeout; the others have the slack of
+  // the thread, which hardly anyone changes (PR_SET_TIMERSLACK).
   constexpr int64_t kUsualSlack = 50'000;
   const SleepTimer* found = nullptr;
   const SleepTimer* found_usual = nullptr;
@@ -181,7 +185,8 @@ const SleepSample* SleepSamples::find(Tid tid) const {
 }
 
 bool SleepSamples::need_timers() const {
-  return std::ranges::any_of(samples_, [](const auto& entry) { return entry.second.timeout_ns != 0; });
+  return std::ranges::any_of(samples_,
+                             [](const auto& entry) { return entry.second.timeout_ns != 0; });
 }
 
 void SleepSamples::settle(std::vector<SleepTimer> after, int64_t now_ns) {
@@ -246,8 +251,8 @@ Result<int64_t> scheduler_clock_offset_ns(int cpu) {
   if (sched_setaffinity(0, sizeof(there), &there) != 0)
     return fail_errno(fmt::format("move to CPU {}", cpu));
   Result<int64_t> smallest = INT64_MAX;
-  // exec_start is brought up to date when a thread starts to run: right after a sleep it is the time
-  // of waking, a moment before the clock below is read. The smallest difference is the best.
+  // exec_start is brought up to date when a thread starts to run: right after a sleep it is the
+  // time of waking, a moment before the clock below is read. The smallest difference is the best.
   for (int tries = 0; tries < 3 && smallest; ++tries) {
     const timespec moment{0, 1000};
     nanosleep(&moment, nullptr);

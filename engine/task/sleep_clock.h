@@ -1,11 +1,12 @@
 // When will a sleeping thread wake up?
 //
 // A poll(2), a futex(2) wait or a nanosleep(2) without a remainder argument keeps its end in the
-// kernel, where nothing can ask for it. Two things tell it all the same, both while the thread still
-// sleeps, so they are looked at just before the freeze:
+// kernel, where nothing can ask for it. Two things tell it all the same, both while the thread
+// still sleeps, so they are looked at just before the freeze:
 //  - the timer that will end the wait is in /proc/timer_list, and it is one that is gone once the
 //    thread is frozen: exact, but several timers may go in that moment;
-//  - se.exec_start in /proc/<tid>/sched is when the thread last ran, in nanoseconds of its processor's
+//  - se.exec_start in /proc/<tid>/sched is when the thread last ran, in nanoseconds of its
+//  processor's
 //    scheduler clock: when the call began to wait, good to a few percent of the time slept (on a
 //    virtual machine that clock leaves out stolen time). Not for a wait that was interrupted before
 //    and is continued by restart_syscall(2): it began to wait anew.
@@ -29,7 +30,7 @@ namespace cryostat::task {
 
 // A thread that was asleep in a call with a relative timeout.
 struct SleepSample {
-  uint64_t number = 0;        // system call number; 219 for restart_syscall(2)
+  uint64_t number = 0;  // system call number; 219 for restart_syscall(2)
   uint64_t args[6] = {};
   uint64_t stack_pointer = 0;
   // Of the call that restart_syscall goes on with; else `number`.
@@ -58,15 +59,16 @@ class SleepSamples {
   std::vector<SleepTimer> timers_before_;
 };
 
-// Looks at every thread of a task that runs freely; to be called just before the freeze. Never fails:
-// threads that can't be looked at are left out.
+// Looks at every thread of a task that runs freely; to be called just before the freeze. Never
+// fails: threads that can't be looked at are left out.
 SleepSamples sample_sleeps(const TaskHandle& task);
 
-// Text of /proc/<tid>/syscall → number, args and stack pointer: "35 0x7f… 0x0 … SP PC". Number 0 with no
-// args for a thread that is not blocked in a call. kFailed on malformed text.
+// Text of /proc/<tid>/syscall → number, args and stack pointer: "35 0x7f… 0x0 … SP PC". Number 0
+// with no args for a thread that is not blocked in a call. kFailed on malformed text.
 Result<SleepSample> parse_sleeping_call(std::string_view text);
 
-// True for calls that continue from a restart block, have a relative timeout and keep the time left to themselves.
+// True for calls that continue from a restart block, have a relative timeout and keep the time left
+// to themselves.
 bool is_timed_call(uint64_t number, const uint64_t (&args)[6]);
 
 // CLOCK_MONOTONIC minus the scheduler clock of one processor, nanoseconds. Moves the calling thread

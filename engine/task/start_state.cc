@@ -10,7 +10,8 @@ namespace cryostat::task {
 
 Result<StartState> read_start_state() {
   StartState start;
-  // The blob's own code, built for the engine as well: what it finds here and in a target is comparable.
+  // The blob's own code, built for the engine as well: what it finds here and in a target is
+  // comparable.
   parasite::collect_thread_state(&start.thread);
   if (start.thread.error != 0) return fail_errno(-start.thread.error, "read own state");
   const int groups = getgroups(0, nullptr);

@@ -31,8 +31,7 @@ Result<void> fill_task_state(const pb::Task& task, const std::vector<pb::Thread>
   plan_timers(task, arena, state);
   state.pending = plan_queue(task.pending(), arena);
   TRY(plan_limits(task, arena, state));
-  state.filters =
-      plan_filters(threads.front().seccomp(), 0, common_filter_count(threads), arena);
+  state.filters = plan_filters(threads.front().seccomp(), 0, common_filter_count(threads), arena);
   state.xcomp_request = task.xcomp_permitted() & ~start.xcomp_permitted;
   state.dumpable = static_cast<int32_t>(space.dumpable());
   state.thp_disable =

@@ -23,8 +23,8 @@ Result<void> fill_task_state(const pb::Task& task, const std::vector<pb::Thread>
                              const pb::AddressSpace& space, const StartState& start,
                              WireArena& arena, wire::TaskState& state);
 
-// After fill_task_state; `common_filters`: its state.filters.count, the programs that are installed for
-// all threads at once.
+// After fill_task_state; `common_filters`: its state.filters.count, the programs that are installed
+// for all threads at once.
 Result<void> fill_thread_state(const pb::Task& task, const pb::Thread& thread,
                                uint64_t common_filters, const StartState& start, WireArena& arena,
                                wire::ThreadState& state);

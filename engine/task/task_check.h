@@ -17,8 +17,8 @@ struct CheckOptions {
   bool shell_job = false;  // --shell-job was given
 };
 
-// Adds what the task needs of this machine to the report: session rules, limits, capabilities, ids, root and
-// working directory, oom score, processors, seccomp. Changes nothing.
+// Adds what the task needs of this machine to the report: session rules, limits, capabilities, ids,
+// root and working directory, oom score, processors, seccomp. Changes nothing.
 void check_task(const pb::Task& task, const std::vector<pb::Thread>& threads,
                 const CheckOptions& options, PlanReport& report);
 

@@ -39,7 +39,8 @@ Result<void> check_thread_sharing(const TaskHandle& task, const std::vector<Tid>
   for (size_t i = 1; i < tids.size(); ++i) {
     const std::string object = fmt::format("thread {}", tids[i].value);
     if (!TRY(shares(leader, tids[i], kernel::KcmpType::kFiles)))
-      refusals.add(task.pid(), object, "has a descriptor table of its own, it can't be checkpointed");
+      refusals.add(task.pid(), object,
+                   "has a descriptor table of its own, it can't be checkpointed");
     if (!TRY(shares(leader, tids[i], kernel::KcmpType::kFs)))
       refusals.add(task.pid(), object,
                    "has a root or working directory of its own, it can't be checkpointed");
@@ -53,7 +54,8 @@ Result<void> check_thread_sharing(const TaskHandle& task, const std::vector<Tid>
 ThreadSharingCheck::ThreadSharingCheck(const TaskHandle& task, std::vector<Tid> tids)
     : task_(task), tids_(std::move(tids)) {
   if (tids_.size() <= kFewThreads) return;
-  // Signals belong to the main thread, which waits for SIGCHLD: the new one starts with all blocked.
+  // Signals belong to the main thread, which waits for SIGCHLD: the new one starts with all
+  // blocked.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);

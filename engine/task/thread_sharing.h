@@ -17,13 +17,14 @@ class TaskHandle;
 
 namespace cryostat::task {
 
-// `tids`: leader first, all stopped. Errors: kFailed when kcmp(2) (CONFIG_KCMP) is missing and there is more than
-// one thread.
+// `tids`: leader first, all stopped. Errors: kFailed when kcmp(2) (CONFIG_KCMP) is missing and
+// there is more than one thread.
 Result<void> check_thread_sharing(const TaskHandle& task, const std::vector<Tid>& tids,
                                   Refusals& refusals);
 
-// The same beside other work: it only looks at /proc, which costs tens of microseconds a thread, while
-// the caller talks to the threads. With few threads nothing is started and finish() does the work.
+// The same beside other work: it only looks at /proc, which costs tens of microseconds a thread,
+// while the caller talks to the threads. With few threads nothing is started and finish() does the
+// work.
 class ThreadSharingCheck {
  public:
   // `task` must outlive the check.

@@ -20,7 +20,8 @@ std::string_view next_line(std::string_view& text) {
 
 // "<00000000830f191c>" in " #3: <00000000830f191c>, hrtimer_wakeup, S:01"; empty for other lines.
 std::string_view waking_timer(std::string_view line) {
-  if (!line.starts_with(" #") || line.find(">, hrtimer_wakeup,") == std::string_view::npos) return {};
+  if (!line.starts_with(" #") || line.find(">, hrtimer_wakeup,") == std::string_view::npos)
+    return {};
   const size_t start = line.find('<');
   return start == std::string_view::npos ? std::string_view{}
                                          : line.substr(start, line.find('>') - start + 1);

@@ -25,7 +25,8 @@ uint64_t nanos(int64_t s, int64_t ns) {
 }
 
 // Negative clock ids name CPU-time clocks: ~pid << 3 | per-thread bit and which time
-// (include/linux/posix-timers_types.h, the ABI behind clock_getcpuclockid(3)). 0 is the caller itself.
+// (include/linux/posix-timers_types.h, the ABI behind clock_getcpuclockid(3)). 0 is the caller
+// itself.
 pid_t owner_of_clock(int clock_id) { return ~(clock_id >> 3); }
 bool is_cpu_clock(int clock_id) { return clock_id < 0; }
 bool is_thread_clock(int clock_id) { return (clock_id & 4) != 0; }
@@ -68,11 +69,9 @@ std::string save_posix_timer(const procfs::PosixTimerInfo& timer,
   if (is_cpu_clock(timer.clock_id) && !is_thread_clock(timer.clock_id)) {
     const pid_t owner = owner_of_clock(timer.clock_id);
     if (owner != 0 && owner != pid)
-      return "timer on the CPU time of process " + std::to_string(owner) +
-             " can't be checkpointed";
+      return "timer on the CPU time of process " + std::to_string(owner) + " can't be checkpointed";
   }
-  if (report.error != 0)
-    return "timer can't be read: " + std::string(strerror(-report.error));
+  if (report.error != 0) return "timer can't be read: " + std::string(strerror(-report.error));
   pb::PosixTimer& saved = *image.add_posix_timers();
   saved.set_id(timer.id);
   saved.set_clock_id(timer.clock_id);

@@ -24,7 +24,8 @@ bool dispatches_to_user(Tid tid) {
 bool has_io_permissions(Tid tid) {
   unsigned char first[8];
   iovec buffer{first, sizeof(first)};
-  return ::ptrace(PTRACE_GETREGSET, tid.value, kIoPermissionSet, &buffer) == 0 && buffer.iov_len > 0;
+  return ::ptrace(PTRACE_GETREGSET, tid.value, kIoPermissionSet, &buffer) == 0 &&
+         buffer.iov_len > 0;
 }
 
 }  // namespace
@@ -32,7 +33,8 @@ bool has_io_permissions(Tid tid) {
 void refuse_task_state(const TaskHandle& task, const wire::TaskStateReport& report,
                        Refusals& refusals) {
   if (report.ldt_bytes > 0)
-    refusals.add(task.pid(), "", "has a local descriptor table (modify_ldt), it can't be checkpointed");
+    refusals.add(task.pid(), "",
+                 "has a local descriptor table (modify_ldt), it can't be checkpointed");
   if (report.untag_mask != ~0ull)
     refusals.add(task.pid(), "", "uses linear address masking, it can't be checkpointed");
   const auto self = ProcDir::open("/proc/self");

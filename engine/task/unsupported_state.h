@@ -15,8 +15,8 @@ namespace cryostat::task {
 void refuse_task_state(const TaskHandle& task, const wire::TaskStateReport& report,
                        Refusals& refusals);
 
-// Shadow stack, syscall user dispatch, I/O port permissions. Precondition: the thread is stopped under
-// ptrace by the caller.
+// Shadow stack, syscall user dispatch, I/O port permissions. Precondition: the thread is stopped
+// under ptrace by the caller.
 void refuse_thread_state(HostPid pid, Tid tid, const wire::ThreadStateReport& report,
                          Refusals& refusals);
 

@@ -66,39 +66,40 @@ struct TaskStateReport {
   uint64_t untag_mask = 0;         // ARCH_GET_UNTAG_MASK: all ones unless LAM is on
 };
 
-// State of one thread, collected by that thread. general registers only, no stack memory of its own.
+// State of one thread, collected by that thread. general registers only, no stack memory of its
+// own.
 struct ThreadStateReport {
-  uint32_t done = 0;   // 1 once everything below is valid
-  int32_t error = 0;   // first unexpected failure, -errno
+  uint32_t done = 0;  // 1 once everything below is valid
+  int32_t error = 0;  // first unexpected failure, -errno
   // sigaltstack(2).
   uint64_t altstack_address = 0;
   int32_t altstack_flags = 0;
   uint32_t reserved = 0;
   uint64_t altstack_size_bytes = 0;
-  uint64_t clear_child_tid = 0;  // PR_GET_TID_ADDRESS
-  uint64_t robust_list_head = 0; // get_robust_list(2)
+  uint64_t clear_child_tid = 0;   // PR_GET_TID_ADDRESS
+  uint64_t robust_list_head = 0;  // get_robust_list(2)
   uint64_t robust_list_size_bytes = 0;
-  uint64_t pending = 0;          // rt_sigpending(2): private and shared, of the blocked signals
-  char comm[16] = {};            // PR_GET_NAME
+  uint64_t pending = 0;  // rt_sigpending(2): private and shared, of the blocked signals
+  char comm[16] = {};    // PR_GET_NAME
   // Credentials.
-  uint32_t uid[4] = {};          // real, effective, saved, file system
+  uint32_t uid[4] = {};  // real, effective, saved, file system
   uint32_t gid[4] = {};
-  uint32_t group_count = 0;      // may exceed kReportGroups: then `groups` is not filled
+  uint32_t group_count = 0;  // may exceed kReportGroups: then `groups` is not filled
   uint32_t groups[kReportGroups] = {};
-  uint32_t securebits = 0;       // PR_GET_SECUREBITS
+  uint32_t securebits = 0;  // PR_GET_SECUREBITS
   uint64_t cap_inheritable = 0;
   uint64_t cap_permitted = 0;
   uint64_t cap_effective = 0;
   uint64_t cap_bounding = 0;
   uint64_t cap_ambient = 0;
   int32_t no_new_privs = 0;
-  int32_t seccomp_mode = 0;      // PR_GET_SECCOMP
+  int32_t seccomp_mode = 0;  // PR_GET_SECCOMP
   // Scheduling.
-  uint8_t sched_attr[64] = {};   // struct sched_attr as sched_getattr(2) fills it
+  uint8_t sched_attr[64] = {};  // struct sched_attr as sched_getattr(2) fills it
   uint8_t affinity[kReportCpuBytes] = {};
-  int32_t affinity_bytes = 0;    // sched_getaffinity(2): bytes of the mask, or -errno
-  int32_t io_priority = 0;       // ioprio_get(2)
-  uint64_t timer_slack_ns = 0;   // PR_GET_TIMERSLACK
+  int32_t affinity_bytes = 0;   // sched_getaffinity(2): bytes of the mask, or -errno
+  int32_t io_priority = 0;      // ioprio_get(2)
+  uint64_t timer_slack_ns = 0;  // PR_GET_TIMERSLACK
   // prctl(2) and arch_prctl(2) odds and ends: what the getter returned or stored, -errno included.
   int32_t parent_death_signal = 0;
   int32_t tsc_mode = 0;
@@ -106,10 +107,10 @@ struct ThreadStateReport {
   int32_t speculation_store_bypass = 0;
   int32_t speculation_indirect_branch = 0;
   int32_t speculation_l1d_flush = 0;
-  int32_t cpuid_enabled = 0;     // ARCH_GET_CPUID: 1 CPUID works, 0 it faults
+  int32_t cpuid_enabled = 0;  // ARCH_GET_CPUID: 1 CPUID works, 0 it faults
   int32_t mce_kill_policy = 0;
   uint64_t personality = 0;
-  uint64_t shadow_stack = 0;     // ARCH_SHSTK_STATUS features, 0 when off or unknown to the kernel
+  uint64_t shadow_stack = 0;  // ARCH_SHSTK_STATUS features, 0 when off or unknown to the kernel
 };
 static_assert(sizeof(ThreadStateReport) % 8 == 0);
 

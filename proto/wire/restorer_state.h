@@ -109,15 +109,15 @@ struct ThreadState {
   int32_t parent_death_signal = 0;
   uint32_t tsc_mode = 0;
   uint32_t io_flusher = 0;
-  uint32_t store_bypass = 0;     // PR_SPEC_* to set
+  uint32_t store_bypass = 0;  // PR_SPEC_* to set
   uint32_t indirect_branch = 0;
   uint32_t l1d_flush = 0;
   uint32_t cpuid_enabled = 0;
   uint32_t mce_kill_policy = 0;
   uint32_t reserved = 0;
   uint64_t personality = 0;
-  WireSpan<PendingSignalState> pending;   // private queue, oldest first
-  WireSpan<SeccompFilterState> filters;   // oldest first; after those of TaskState
+  WireSpan<PendingSignalState> pending;  // private queue, oldest first
+  WireSpan<SeccompFilterState> filters;  // oldest first; after those of TaskState
 };
 
 struct TaskState {
@@ -125,13 +125,13 @@ struct TaskState {
   uint32_t interval_timer_mask = 0;         // bit n: interval_timers[n] is armed
   SignalActionState actions[kSignalCount];  // [n-1] = signal n; all are set
   IntervalTimerState interval_timers[3];
-  WireSpan<PosixTimerState> posix_timers;   // ascending id
-  WireSpan<PendingSignalState> pending;     // shared queue, oldest first
+  WireSpan<PosixTimerState> posix_timers;  // ascending id
+  WireSpan<PendingSignalState> pending;    // shared queue, oldest first
   WireSpan<ResourceLimitState> limits;
-  WireSpan<SeccompFilterState> filters;     // those all threads have in common, oldest first
-  uint64_t xcomp_request = 0;               // ARCH_REQ_XCOMP_PERM to ask for, by component bit
+  WireSpan<SeccompFilterState> filters;  // those all threads have in common, oldest first
+  uint64_t xcomp_request = 0;            // ARCH_REQ_XCOMP_PERM to ask for, by component bit
   int32_t dumpable = 1;
-  int32_t thp_disable = 0;                  // PR_SET_THP_DISABLE: 0 off, else 1 | flags
+  int32_t thp_disable = 0;  // PR_SET_THP_DISABLE: 0 off, else 1 | flags
   int32_t child_subreaper = 0;
   int32_t memory_merge = 0;
   int32_t mdwe = 0;

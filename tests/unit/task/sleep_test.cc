@@ -105,8 +105,8 @@ TEST_CASE("a sample of another call is not used") {
 
 TEST_CASE("waits without end or until a point in time are simply issued again") {
   CHECK(save(interrupted(SYS_poll, 0x1000, 1, static_cast<uint64_t>(-1)), nullptr, 0).absolute());
-  const auto image = save(interrupted(SYS_futex, 0x1000, FUTEX_WAIT_BITSET_PRIVATE, 1, 0x3000),
-                          nullptr, 0);
+  const auto image =
+      save(interrupted(SYS_futex, 0x1000, FUTEX_WAIT_BITSET_PRIVATE, 1, 0x3000), nullptr, 0);
   CHECK(image.kind() == pb::InterruptedCall::FUTEX);
   CHECK(image.absolute());
 }
@@ -120,16 +120,15 @@ TEST_CASE("restart_syscall shows its call in the code before it") {
   memory.put(0x4000, libc, sizeof(libc));
   const timespec left{1, 0};
   memory.put(0x2000, &left, sizeof(left));
-  const auto image =
-      save(interrupted(SYS_restart_syscall, CLOCK_MONOTONIC, 0, 0x1000, 0x2000), nullptr, 0, memory);
+  const auto image = save(interrupted(SYS_restart_syscall, CLOCK_MONOTONIC, 0, 0x1000, 0x2000),
+                          nullptr, 0, memory);
   CHECK(image.kind() == pb::InterruptedCall::NANOSLEEP);
   CHECK(image.number() == SYS_clock_nanosleep);
   CHECK(image.remaining_ns() == kSecond);
 }
 
 TEST_CASE("/proc/<tid>/syscall is parsed") {
-  const auto sample =
-      parse_sleeping_call("7 0x7ffc01 0x1 0x1388 0x0 0x0 0x0 0x7ffc00 0x7f0012\n");
+  const auto sample = parse_sleeping_call("7 0x7ffc01 0x1 0x1388 0x0 0x0 0x0 0x7ffc00 0x7f0012\n");
   REQUIRE(sample);
   CHECK(sample->number == SYS_poll);
   CHECK(sample->args[2] == 5000);
@@ -207,8 +206,7 @@ TEST_CASE("the moment a child went to sleep is found") {
   const SleepSample* sample = samples.find(Tid(child));
   REQUIRE(sample != nullptr);
   CHECK(sample->number == SYS_nanosleep);
-  const int64_t difference =
-      sample->began_monotonic_ns - (began.tv_sec * kSecond + began.tv_nsec);
+  const int64_t difference = sample->began_monotonic_ns - (began.tv_sec * kSecond + began.tv_nsec);
   CHECK(difference > -20'000'000);
   CHECK(difference < 80'000'000);
 }

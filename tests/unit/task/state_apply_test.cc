@@ -15,12 +15,12 @@
 #include <functional>
 
 #include "engine/task/credentials.h"
+#include "engine/task/scheduling.h"
 #include "engine/task/signals.h"
 #include "engine/task/start_state.h"
 #include "engine/task/state_detail.h"
 #include "engine/task/state_plan.h"
 #include "engine/task/thread_attributes.h"
-#include "engine/task/scheduling.h"
 #include "parasite/task_state.h"
 #include "parasite/thread_state.h"
 #include "proto/mm.pb.h"
@@ -32,7 +32,8 @@
 namespace cryostat::task {
 namespace {
 
-// Runs `work` in a child; its return value (0: as wanted, else a line number) is the child's exit status.
+// Runs `work` in a child; its return value (0: as wanted, else a line number) is the child's exit
+// status.
 int in_child(const std::function<int()>& work) {
   const pid_t child = fork();
   if (child == 0) {
@@ -195,10 +196,10 @@ siginfo_t make_info(int number, int code, int value) {
 TEST_CASE("pending signals come back in order, with what they carried") {
   CHECK(in_child([] {
           const std::vector<siginfo_t> shared = {make_info(SIGRTMIN, SI_QUEUE, 1),
-                                               make_info(SIGRTMIN, SI_QUEUE, 2),
-                                               make_info(SIGUSR1, SI_USER, 0)};
+                                                 make_info(SIGRTMIN, SI_QUEUE, 2),
+                                                 make_info(SIGUSR1, SI_USER, 0)};
           const std::vector<siginfo_t> own = {make_info(SIGRTMIN + 1, SI_TKILL, 9),
-                                            make_info(SIGSTOP, SI_USER, 0)};
+                                              make_info(SIGSTOP, SI_USER, 0)};
           pb::Task task;
           task.set_pid(getpid());
           pb::SignalAction& action = *task.add_actions();
