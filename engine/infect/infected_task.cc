@@ -130,6 +130,7 @@ class InfectedTask::Impl {
 
  private:
   Result<void> map_area();
+  Result<void> park();
   Result<void> load_area();
   Result<CallPart> run_call(ParasiteOp op, uint64_t data_offset, int32_t fd);
   Result<void> set_threads_inside(size_t count);
@@ -179,7 +180,7 @@ Result<void> InfectedTask::Impl::map_area() {
                        "map the parasite", pid()));
   area_.start = RemoteAddr(static_cast<uint64_t>(address));
   mapped_ = true;
-  return {};
+  return park();
 }
 
 Result<void> InfectedTask::Impl::load_area() {
@@ -300,8 +301,21 @@ Result<void> InfectedTask::Impl::close_fd(RemoteFd fd) {
 
 Result<int64_t> InfectedTask::Impl::remote_syscall(int64_t number,
                                                    const std::array<uint64_t, 6>& arguments) {
-  return cryostat::remote_syscall(leader().tid, resumed_registers(leader()), stub_.address(),
-                                  number, arguments, Deadline::in(kRemoteSyscallTimeout));
+  const int64_t result =
+      TRY(cryostat::remote_syscall(leader().tid, resumed_registers(leader()), stub_.address(),
+                                   number, arguments, Deadline::in(kRemoteSyscallTimeout)));
+  TRY(park());
+  return result;
+}
+
+// Between remote calls the leader stands before a munmap of the area: let go by the death of the
+// engine, it makes that call and returns through the stub.
+Result<void> InfectedTask::Impl::park() {
+  if (!mapped_ || !stub_.has_way_back()) return {};
+  user_regs_struct registers = resumed_registers(leader());
+  arch::prepare_system_call(registers, stub_.address().value, SYS_munmap,
+                            {area_.start.value, area_.size_bytes(), 0, 0, 0, 0});
+  return ptrace::set_registers(leader().tid, registers);
 }
 
 Result<void> InfectedTask::Impl::close_remote_fds() {
