@@ -1,16 +1,23 @@
 #include <asm/unistd.h>
 #include <errno.h>
+#include <linux/mman.h>
 
 #include "blob/page_hash.h"
 #include "engine/kernel/raw_syscall.h"
 #include "restorer/memory_steps.h"
 #include "restorer/threads.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 namespace cryostat::restorer {
 
 namespace {
 
 constexpr uint64_t kPage = 4096;
+// Below this a system call costs more than the faults it saves.
+constexpr uint64_t kPopulateBytes = 8 * kPage;
 constexpr uint64_t kBatchPages = wire::kFillMaxBytes / kPage;
 
 // XXH3-128 in canonical order, as in page-sums.img; compared, never interpreted.
@@ -30,6 +37,15 @@ void report(wire::MemoryPlan& memory, long error, uint64_t address) {
   if (__atomic_compare_exchange_n(&memory.fill_error, &none, int64_t{error}, false,
                                   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
     memory.fill_error_detail = address;
+  }
+}
+
+// Gets the pages of large targets in one go: a quarter of the time to fill a page is the fault that
+// the read would take for it. Only a help (5.14): its errors do not matter.
+void populate(const wire::FillTarget* targets, const wire::FillBatch& batch) {
+  for (uint32_t i = 0; i < batch.target_count; ++i) {
+    if (targets[i].size_bytes < kPopulateBytes) continue;
+    raw_syscall(__NR_madvise, targets[i].address, targets[i].size_bytes, MADV_POPULATE_WRITE);
   }
 }
 
@@ -99,6 +115,7 @@ void read_batches(void* argument) {
     const uint64_t index = __atomic_fetch_add(&memory.next_batch, 1, __ATOMIC_RELAXED);
     if (index >= memory.fill_batches.count) return;
     const auto* targets = memory.fill_targets.in(reader.arena) + batches[index].first_target;
+    populate(targets, batches[index]);
     if (!read_batch(memory, targets, batches[index])) return;
     if (!verify_batch(memory, targets, batches[index], hash)) return;
   }
