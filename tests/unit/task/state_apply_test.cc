@@ -32,8 +32,8 @@
 namespace cryostat::task {
 namespace {
 
-// Runs `work` in a child; its return value (0: as wanted, else a line number) is the child's exit
-// status.
+// Runs `work` in a child; its return value (0: as wanted, else a line number modulo 250, plus 1) is
+// the child's exit status.
 int in_child(const std::function<int()>& work) {
   const pid_t child = fork();
   if (child == 0) {
@@ -48,7 +48,7 @@ int in_child(const std::function<int()>& work) {
 }
 
 #define WANT(condition) \
-  if (!(condition)) return __LINE__ - 40
+  if (!(condition)) return __LINE__ % 250 + 1
 
 // The image of the calling thread as it is now.
 pb::Thread own_image() {
