@@ -11,8 +11,8 @@
 
 namespace cryostat::dump {
 
-// The number the kernel handed out last in the engine's pid namespace (proc_loadavg(5), last field).
-// While it stays the same nobody there has forked or started a thread.
+// The number the kernel handed out last in the engine's pid namespace (proc_loadavg(5), last
+// field). While it stays the same nobody there has forked or started a thread.
 Result<pid_t> last_allocated_pid();
 
 // Children of all threads, zombies included, ascending. Exact only while the target is stopped

@@ -31,19 +31,21 @@ std::string quoted_name(pid_t pid) {
 Result<void> check_lives(const procfs::Stat& stat, const procfs::Status& status) {
   if (stat.is_kernel_thread() || status.kernel_thread) {
     return fail(ErrorKind::kRefused, fmt::format("pid {}: kernel threads can't be checkpointed "
-                                                 "(`{}`)", stat.pid, stat.comm));
+                                                 "(`{}`)",
+                                                 stat.pid, stat.comm));
   }
   if (stat.state != 'Z' && stat.state != 'X') return {};
   if (status.threads > 1) {
-    return fail(ErrorKind::kRefused,
-                fmt::format("pid {}: its main thread has exited while {} others go on; that can't be "
-                            "checkpointed", stat.pid, status.threads - 1));
+    return fail(
+        ErrorKind::kRefused,
+        fmt::format("pid {}: its main thread has exited while {} others go on; that can't be "
+                    "checkpointed",
+                    stat.pid, status.threads - 1));
   }
   Error error(ErrorKind::kTargetGone,
               fmt::format("pid {} is a zombie: `{}` has ended", stat.pid, stat.comm));
-  return tl::unexpected(
-      std::move(error).with_hint(fmt::format("its parent {} has not collected its status yet",
-                                             stat.ppid)));
+  return tl::unexpected(std::move(error).with_hint(
+      fmt::format("its parent {} has not collected its status yet", stat.ppid)));
 }
 
 // cr-dump would wait for itself if what it waits for, or what it reports to, were frozen.
@@ -84,7 +86,8 @@ std::string yama_hint() {
 Result<void> check_permission(const TaskHandle& target, const procfs::Status& status) {
   const kernel::Privileges privileges = TRY(kernel::this_privileges());
   std::string missing;
-  // Opening mem asks the kernel the same question as seizing does, changing nothing (proc_pid_mem(5)).
+  // Opening mem asks the kernel the same question as seizing does, changing nothing
+  // (proc_pid_mem(5)).
   const auto mem = target.proc().open_file("mem", O_RDONLY);
   if (!mem && mem.error().kind() == ErrorKind::kTargetGone) return tl::unexpected(mem.error());
   if (!mem && !privileges.sys_ptrace) missing = "CAP_SYS_PTRACE" + yama_hint();
@@ -110,8 +113,7 @@ void refuse_foreign_program(const TaskHandle& target, Refusals& refusals) {
   if (!exe) return;  // registers tell 32-bit code once the task is seized
   Elf64_Ehdr header;
   if (pread(exe->get(), &header, sizeof(header), 0) != static_cast<ssize_t>(sizeof(header)) ||
-      std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
-      header.e_ident[EI_CLASS] == ELFCLASS64) {
+      std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] == ELFCLASS64) {
     return;
   }
   refusals.add(target.pid(), "",
@@ -125,8 +127,8 @@ Result<void> refuse_foreign_namespaces(const TaskHandle& target, Refusals& refus
     const char* name;
   };
   static constexpr std::array kNamespaces = {
-      Namespace{"user", "user"},     Namespace{"pid", "pid"},       Namespace{"mnt", "mount"},
-      Namespace{"net", "network"},   Namespace{"ipc", "IPC"},       Namespace{"uts", "UTS"},
+      Namespace{"user", "user"},     Namespace{"pid", "pid"},   Namespace{"mnt", "mount"},
+      Namespace{"net", "network"},   Namespace{"ipc", "IPC"},   Namespace{"uts", "UTS"},
       Namespace{"cgroup", "cgroup"}, Namespace{"time", "time"},
   };
   const ProcDir self = TRY(ProcDir::open("/proc/self"));
@@ -135,17 +137,20 @@ Result<void> refuse_foreign_namespaces(const TaskHandle& target, Refusals& refus
     const auto ours = self.read_link(file);
     if (!ours) continue;  // this kernel has no such namespaces
     if (*ours == TRY(target.proc().read_link(file))) continue;
-    refusals.add(target.pid(), "",
-                 fmt::format("lives in another {} namespace than cr-dump: that can't be checkpointed "
-                             "yet (run cr-dump inside it, e.g. with nsenter)", kind.name));
+    refusals.add(
+        target.pid(), "",
+        fmt::format("lives in another {} namespace than cr-dump: that can't be checkpointed "
+                    "yet (run cr-dump inside it, e.g. with nsenter)",
+                    kind.name));
   }
   const auto pid_now = target.proc().read_link("ns/pid");
   // Reads as a missing link when the new namespace has no process yet.
   const auto pid_next = target.proc().read_link("ns/pid_for_children");
   const bool gone = !pid_next && pid_next.error().errno_value() != ENOENT;
   if (pid_now && !gone && (!pid_next || *pid_now != *pid_next)) {
-    refusals.add(target.pid(), "", "its children go to another pid namespace: that can't be "
-                                   "checkpointed yet");
+    refusals.add(target.pid(), "",
+                 "its children go to another pid namespace: that can't be "
+                 "checkpointed yet");
   }
   return {};
 }
