@@ -3,6 +3,7 @@
 
 #include "engine/files/kind.h"
 #include "engine/files/kinds/char_device.h"
+#include "engine/files/kinds/closed_socket.h"
 #include "engine/files/kinds/directory.h"
 #include "engine/files/kinds/epoll.h"
 #include "engine/files/kinds/eventfd.h"
@@ -33,12 +34,13 @@ const EventFdKind kEventFd;
 const TimerFdKind kTimerFd;
 const SignalFdKind kSignalFd;
 const EpollKind kEpoll;
+const ClosedSocketKind kClosedSocket;
 
 // The first kind that matches takes a description: O_PATH says nothing about the type of the file,
 // a memfd is a deleted file too, and a deleted file a regular one.
-constexpr std::array<const DescriptorKind*, 13> kKinds = {
+constexpr std::array<const DescriptorKind*, 14> kKinds = {
     &kOPath,      &kMemFd,       &kGhost,   &kRegular, &kDirectory, &kPipe,  &kFifo,
-    &kCharDevice, &kJobTerminal, &kEventFd, &kTimerFd, &kSignalFd,  &kEpoll,
+    &kCharDevice, &kJobTerminal, &kEventFd, &kTimerFd, &kSignalFd,  &kEpoll, &kClosedSocket,
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -341,6 +342,22 @@ TEST_CASE("epoll instances come back with their watches") {
               EXPECT(epoll_ctl(3, EPOLL_CTL_DEL, 6, nullptr) == 0);
               EXPECT(epoll_ctl(3, EPOLL_CTL_DEL, 5, nullptr) == 0);
               EXPECT(epoll_ctl(3, EPOLL_CTL_DEL, 30, nullptr) == 0);
+              return "";
+            }) == "");
+}
+
+TEST_CASE("an end of a socket pair whose other end is closed comes back") {
+  CHECK(roundtrip(
+            [] {
+              int fds[2];
+              (void)!socketpair(AF_UNIX, SOCK_STREAM, 0, fds);  // 3, 4
+              close(4);
+            },
+            []() -> std::string {
+              char byte;
+              EXPECT(read(3, &byte, 1) == 0);
+              EXPECT(send(3, "x", 1, MSG_NOSIGNAL) == -1 && errno == EPIPE);
+              EXPECT(fcntl(3, F_GETFL) == O_RDWR);
               return "";
             }) == "");
 }

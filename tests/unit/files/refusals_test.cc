@@ -31,6 +31,19 @@ TEST_CASE("sockets are refused by family and type") {
   CHECK_MENTIONS(refusal([] { socket(AF_NETLINK, SOCK_RAW, 0); }), "netlink raw socket");
 }
 
+TEST_CASE("of a socket pair only a closed, drained end is no state at all") {
+  const auto pair = [](bool write_first) {
+    return [write_first] {
+      int fds[2];
+      (void)!socketpair(AF_UNIX, SOCK_STREAM, 0, fds);
+      if (write_first) (void)!write(fds[1], "x", 1);
+      if (write_first) close(fds[1]);
+    };
+  };
+  CHECK_MENTIONS(refusal(pair(true)), "UNIX stream socket");
+  CHECK_MENTIONS(refusal(pair(false)), "UNIX stream socket");
+}
+
 TEST_CASE("anonymous inodes are refused by name") {
   CHECK_MENTIONS(refusal([] { inotify_init1(0); }), "fd 3: inotify instance can't be checkpointed");
   CHECK_MENTIONS(refusal([] { syscall(SYS_pidfd_open, getpid(), 0); }),
