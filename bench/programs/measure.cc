@@ -1,8 +1,9 @@
-// Runs a command and tells what it took, from a process so small that it does not show in the figures:
-// a child's peak memory starts with that of the process it was forked from.
+// Runs a command and tells what it took, from a process so small that it does not show in the
+// figures: a child's peak memory starts with that of the process it was forked from.
 //
 // usage: measure OUTPUT-FILE COMMAND ARGS…
-// Standard output and error of the command go to OUTPUT-FILE. Prints "status wall_ns max_rss_kib\n".
+// Standard output and error of the command go to OUTPUT-FILE. Prints "status wall_ns
+// max_rss_kib\n".
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/resource.h>

@@ -1,10 +1,10 @@
-// What the benchmarks dump and restore: a program that ticks every 20 µs and remembers the longest gap
-// between two ticks, which is how long it felt frozen. Other threads sleep in the kernel; memory is
-// random and hashed on request.
+// What the benchmarks dump and restore: a program that ticks every 20 µs and remembers the longest
+// gap between two ticks, which is how long it felt frozen. Other threads sleep in the kernel;
+// memory is random and hashed on request.
 //
 // usage: ticker READY-FILE [THREADS [MEMORY-BYTES]]
-// Writes "pid address\n" to READY-FILE, where address is that of its Shared block: the driver reads and
-// writes it through /proc/<pid>/mem, so the program does no file I/O while it is measured.
+// Writes "pid address\n" to READY-FILE, where address is that of its Shared block: the driver reads
+// and writes it through /proc/<pid>/mem, so the program does no file I/O while it is measured.
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>

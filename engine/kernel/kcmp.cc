@@ -11,8 +11,8 @@ namespace cryostat::kernel {
 Result<KcmpOrder> kcmp(Tid a, Tid b, KcmpType type, uint64_t index_a, uint64_t index_b) {
   const long order = syscall(SYS_kcmp, a.value, b.value, static_cast<int>(type), index_a, index_b);
   if (order < 0) {
-    return fail_errno(fmt::format("compare objects of tasks {} and {} (type {}, {} and {})", a.value,
-                                  b.value, static_cast<int>(type), index_a, index_b));
+    return fail_errno(fmt::format("compare objects of tasks {} and {} (type {}, {} and {})",
+                                  a.value, b.value, static_cast<int>(type), index_a, index_b));
   }
   switch (order) {
     case 0:

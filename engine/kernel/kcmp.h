@@ -9,10 +9,10 @@
 namespace cryostat::kernel {
 
 enum class KcmpType : int {
-  kFile = 0,     // open file descriptions; indexes are descriptor numbers
+  kFile = 0,  // open file descriptions; indexes are descriptor numbers
   kVm = 1,
-  kFiles = 2,    // descriptor tables
-  kFs = 3,       // root, cwd, umask
+  kFiles = 2,  // descriptor tables
+  kFs = 3,     // root, cwd, umask
   kSignalHandlers = 4,
   kIo = 5,
   kSysvSem = 6,

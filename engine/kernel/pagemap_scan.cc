@@ -22,8 +22,7 @@ Result<PageAnswer> scan_pages(int pagemap_fd, const PageQuery& query,
   arg.return_mask = query.report;
   const int count = ioctl(pagemap_fd, kPagemapScanIoctl, &arg);
   if (count < 0) {
-    return fail_errno(
-        fmt::format("scan pages {:#x}-{:#x}", query.start.value, query.end.value));
+    return fail_errno(fmt::format("scan pages {:#x}-{:#x}", query.start.value, query.end.value));
   }
   return PageAnswer{static_cast<size_t>(count), RemoteAddr(arg.walk_end)};
 }

@@ -16,13 +16,13 @@ namespace cryostat::kernel {
 enum PageCategory : uint64_t {
   kPageIsWpAllowed = 1 << 0,
   kPageIsWritten = 1 << 1,
-  kPageIsFile = 1 << 2,      // file-backed (not anonymous, not copied on write)
+  kPageIsFile = 1 << 2,  // file-backed (not anonymous, not copied on write)
   kPageIsPresent = 1 << 3,
   kPageIsSwapped = 1 << 4,
-  kPageIsPfnZero = 1 << 5,   // the shared zero page
-  kPageIsHuge = 1 << 6,      // mapped by a PMD
+  kPageIsPfnZero = 1 << 5,  // the shared zero page
+  kPageIsHuge = 1 << 6,     // mapped by a PMD
   kPageIsSoftDirty = 1 << 7,
-  kPageIsGuard = 1 << 8,     // 6.15
+  kPageIsGuard = 1 << 8,  // 6.15
 };
 
 // struct page_region
@@ -54,9 +54,9 @@ inline constexpr unsigned long kPagemapScanIoctl = _IOWR('f', 16, PagemapScanArg
 inline constexpr uint64_t kPmScanWpMatching = 1 << 0;
 inline constexpr uint64_t kPmScanCheckWpAsync = 1 << 1;
 
-// Which pages of [start, end) to report: pages whose categories, after flipping `inverted`, have all
-// of `all_of` and at least one of `any_of` (when not 0). Regions carry the categories in `report`
-// and are split where those change.
+// Which pages of [start, end) to report: pages whose categories, after flipping `inverted`, have
+// all of `all_of` and at least one of `any_of` (when not 0). Regions carry the categories in
+// `report` and are split where those change.
 struct PageQuery {
   RemoteAddr start;
   RemoteAddr end;
@@ -74,13 +74,14 @@ struct PageAnswer {
 };
 
 // One ioctl on an open /proc/<pid>/pagemap. ENOTTY (kFailed) when the kernel has no PAGEMAP_SCAN.
-Result<PageAnswer> scan_pages(int pagemap_fd, const PageQuery& query, std::span<PageRegion> regions);
+Result<PageAnswer> scan_pages(int pagemap_fd, const PageQuery& query,
+                              std::span<PageRegion> regions);
 
 // Bits of a /proc/<pid>/pagemap entry.
 inline constexpr uint64_t kPagemapPresent = uint64_t{1} << 63;
 inline constexpr uint64_t kPagemapSwapped = uint64_t{1} << 62;
-inline constexpr uint64_t kPagemapFile = uint64_t{1} << 61;     // file page or shared anonymous
-inline constexpr uint64_t kPagemapGuard = uint64_t{1} << 58;    // 6.15
+inline constexpr uint64_t kPagemapFile = uint64_t{1} << 61;   // file page or shared anonymous
+inline constexpr uint64_t kPagemapGuard = uint64_t{1} << 58;  // 6.15
 inline constexpr uint64_t kPagemapUffdWp = uint64_t{1} << 57;
 inline constexpr uint64_t kPagemapExclusive = uint64_t{1} << 56;
 inline constexpr uint64_t kPagemapSoftDirty = uint64_t{1} << 55;

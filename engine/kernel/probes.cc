@@ -38,15 +38,14 @@ struct Finding {
 
 Finding yes(std::string detail = "") { return {true, std::move(detail)}; }
 Finding no(std::string detail) { return {false, std::move(detail)}; }
-Finding by_errno(bool available, int error) {
-  return available ? yes() : no(errno_name(error));
-}
+Finding by_errno(bool available, int error) { return available ? yes() : no(errno_name(error)); }
 
 // One page of private anonymous memory for the length of a probe.
 class ProbePage {
  public:
   ProbePage()
-      : address_(mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {}
+      : address_(mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+  }
   ProbePage(const ProbePage&) = delete;
   ProbePage& operator=(const ProbePage&) = delete;
   ~ProbePage() {
@@ -126,8 +125,8 @@ Finding probe_guard_regions() {
 }
 
 Finding probe_clone3_set_tid() {
-  // A number beyond every nesting limit is EINVAL before anything is created; a kernel that does not
-  // know the field says E2BIG, one without clone3 ENOSYS.
+  // A number beyond every nesting limit is EINVAL before anything is created; a kernel that does
+  // not know the field says E2BIG, one without clone3 ENOSYS.
   uint64_t arguments[10] = {};
   arguments[9] = UINT64_MAX;
   const long result = syscall(SYS_clone3, arguments, sizeof(arguments));
@@ -225,7 +224,8 @@ Finding probe_map_files() {
   const ProbePage page;
   const UniqueFd dir(open("/proc/self/map_files", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!dir) return no(errno_name(errno));
-  // Following a link needs the capability; one that is not there says ENOENT only to the privileged.
+  // Following a link needs the capability; one that is not there says ENOENT only to the
+  // privileged.
   const auto privileges = this_privileges();
   return privileges && privileges->checkpoint_restore ? yes() : no("lacks CAP_CHECKPOINT_RESTORE");
 }
@@ -315,8 +315,7 @@ constexpr Probe kProbes[] = {
      probe_cap_checkpoint_restore},
     {"CAP_SYS_PTRACE", false, "tasks of other users",
      [] { return probe_capability(kCapSysPtrace); }},
-    {"CAP_SYS_ADMIN", false, "tasks under seccomp",
-     [] { return probe_capability(kCapSysAdmin); }},
+    {"CAP_SYS_ADMIN", false, "tasks under seccomp", [] { return probe_capability(kCapSysAdmin); }},
     {"CAP_SYS_RESOURCE", false, "restoring limits above cr-restore's own",
      [] { return probe_capability(kCapSysResource); }},
     {"PTRACE_GET_RSEQ_CONFIGURATION", false,

@@ -8,10 +8,10 @@
 namespace cryostat::kernel {
 
 struct Feature {
-  std::string name;        // "PAGEMAP_SCAN"
+  std::string name;  // "PAGEMAP_SCAN"
   bool available = false;
-  bool required = false;   // without it nothing works; else there is a fallback or a refusal by name
-  std::string detail;      // what was found: "errno ENOTTY", "enabled"
+  bool required = false;  // without it nothing works; else there is a fallback or a refusal by name
+  std::string detail;     // what was found: "errno ENOTTY", "enabled"
   std::string needed_for;  // what it is used for, and what happens without it
 };
 

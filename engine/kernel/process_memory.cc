@@ -45,12 +45,13 @@ Result<void> move_all(Direction direction, HostPid pid, std::span<iovec> local,
     if (moved < 0 && errno == EINTR) continue;
     if (moved <= 0) {
       const int error = moved < 0 ? errno : EFAULT;
-      return fail_errno(
-          error, fmt::format("{} memory of process {} at {:#x}",
-                             direction == Direction::kRead ? "read" : "write", pid.value,
-                             reinterpret_cast<uint64_t>(remote[0].iov_base)));
+      return fail_errno(error,
+                        fmt::format("{} memory of process {} at {:#x}",
+                                    direction == Direction::kRead ? "read" : "write", pid.value,
+                                    reinterpret_cast<uint64_t>(remote[0].iov_base)));
     }
-    const size_t done = advance(local.first(count), remote.first(count), static_cast<size_t>(moved));
+    const size_t done =
+        advance(local.first(count), remote.first(count), static_cast<size_t>(moved));
     local = local.subspan(done);
     remote = remote.subspan(done);
   }

@@ -1,6 +1,6 @@
-// Moves bytes between the engine and another task with process_vm_readv(2) and process_vm_writev(2).
-// Needs ptrace access. Areas the task itself can't read or write fail with EFAULT: /proc/<pid>/mem
-// reaches those.
+// Moves bytes between the engine and another task with process_vm_readv(2) and
+// process_vm_writev(2). Needs ptrace access. Areas the task itself can't read or write fail with
+// EFAULT: /proc/<pid>/mem reaches those.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
-// A system call without libc: usable in the freestanding blobs and, in hosted code, where libc has no
-// wrapper or must not be trusted (right after a clone). Returns what the kernel returns: a value or
-// -errno.
+// A system call without libc: usable in the freestanding blobs and, in hosted code, where libc has
+// no wrapper or must not be trusted (right after a clone). Returns what the kernel returns: a value
+// or -errno.
 #pragma once
 
 #include <cstdint>

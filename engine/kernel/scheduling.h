@@ -1,4 +1,5 @@
-// Scheduling attributes (sched_setattr(2), 3.14) and I/O priority (ioprio_set(2)): no libc wrappers.
+// Scheduling attributes (sched_setattr(2), 3.14) and I/O priority (ioprio_set(2)): no libc
+// wrappers.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,8 @@ namespace cryostat::kernel {
 // struct sched_attr of linux/sched/types.h, with utilisation clamps (5.3).
 struct SchedAttr {
   uint32_t size = sizeof(SchedAttr);
-  uint32_t policy = 0;         // SCHED_*
-  uint64_t flags = 0;          // SCHED_FLAG_*
+  uint32_t policy = 0;  // SCHED_*
+  uint64_t flags = 0;   // SCHED_FLAG_*
   int32_t nice = 0;
   uint32_t priority = 0;
   uint64_t runtime_ns = 0;

@@ -11,7 +11,7 @@
 namespace cryostat::procfs {
 
 struct AuxEntry {
-  uint64_t type = 0;   // AT_*
+  uint64_t type = 0;  // AT_*
   uint64_t value = 0;
 };
 

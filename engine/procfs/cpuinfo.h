@@ -11,7 +11,7 @@ namespace cryostat::procfs {
 
 struct CpuInfo {
   std::string model_name;
-  std::vector<std::string> flags;   // in the order printed
+  std::vector<std::string> flags;  // in the order printed
 };
 
 // Of the first processor listed.

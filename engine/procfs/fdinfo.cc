@@ -24,8 +24,8 @@ bool read_timespec(std::string_view text, uint64_t& ns) {
   return true;
 }
 
-// "tfd:       8 events:       19 data:                8  pos:0 ino:61 sdev:8" (values are hexadecimal
-// but the number and the position).
+// "tfd:       8 events:       19 data:                8  pos:0 ino:61 sdev:8" (values are
+// hexadecimal but the number and the position).
 bool read_watch(std::string_view line, EpollWatchInfo& watch) {
   TextCursor cursor(line);
   if (!cursor.take("tfd:") || !cursor.next_number(watch.fd)) return false;

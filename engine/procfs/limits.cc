@@ -56,7 +56,8 @@ Result<std::vector<Limit>> parse_limits(std::string_view text) {
       TextCursor cursor(line.substr(name.text.size()));
       Limit limit{name.resource, 0, 0};
       if (!read_value(cursor, limit.soft) || !read_value(cursor, limit.hard)) {
-        return fail(ErrorKind::kFailed, fmt::format("malformed limits line: \"{}\"", excerpt(line)));
+        return fail(ErrorKind::kFailed,
+                    fmt::format("malformed limits line: \"{}\"", excerpt(line)));
       }
       limits.push_back(limit);
       break;

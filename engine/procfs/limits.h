@@ -10,8 +10,8 @@
 namespace cryostat::procfs {
 
 struct Limit {
-  int resource = 0;    // RLIMIT_*
-  uint64_t soft = 0;   // RLIM_INFINITY is 2^64-1; units of the resource (bytes, seconds, µs, …)
+  int resource = 0;   // RLIMIT_*
+  uint64_t soft = 0;  // RLIM_INFINITY is 2^64-1; units of the resource (bytes, seconds, µs, …)
   uint64_t hard = 0;
 };
 

@@ -18,25 +18,25 @@ struct FlagName {
 };
 
 constexpr FlagName kFlagNames[] = {
-    {"rd", VmFlags::kReadable},      {"wr", VmFlags::kWritable},
-    {"ex", VmFlags::kExecutable},    {"sh", VmFlags::kShared},
-    {"mr", VmFlags::kMayRead},       {"mw", VmFlags::kMayWrite},
-    {"me", VmFlags::kMayExec},       {"ms", VmFlags::kMayShare},
-    {"gd", VmFlags::kGrowsDown},     {"pf", VmFlags::kPureFrames},
-    {"dw", VmFlags::kDisabledWrite}, {"lo", VmFlags::kLocked},
-    {"lf", VmFlags::kLockedOnFault}, {"io", VmFlags::kIo},
+    {"rd", VmFlags::kReadable},       {"wr", VmFlags::kWritable},
+    {"ex", VmFlags::kExecutable},     {"sh", VmFlags::kShared},
+    {"mr", VmFlags::kMayRead},        {"mw", VmFlags::kMayWrite},
+    {"me", VmFlags::kMayExec},        {"ms", VmFlags::kMayShare},
+    {"gd", VmFlags::kGrowsDown},      {"pf", VmFlags::kPureFrames},
+    {"dw", VmFlags::kDisabledWrite},  {"lo", VmFlags::kLocked},
+    {"lf", VmFlags::kLockedOnFault},  {"io", VmFlags::kIo},
     {"sr", VmFlags::kSequentialRead}, {"rr", VmFlags::kRandomRead},
-    {"dc", VmFlags::kDontCopy},      {"de", VmFlags::kDontExpand},
-    {"ac", VmFlags::kAccountable},   {"nr", VmFlags::kNoReserve},
-    {"ht", VmFlags::kHugeTlb},       {"sf", VmFlags::kSyncFault},
-    {"ar", VmFlags::kArchSpecific},  {"wf", VmFlags::kWipeOnFork},
-    {"dd", VmFlags::kDontDump},      {"sd", VmFlags::kSoftDirty},
-    {"mm", VmFlags::kMixedMap},      {"hg", VmFlags::kHugePage},
-    {"nh", VmFlags::kNoHugePage},    {"mg", VmFlags::kMergeable},
-    {"um", VmFlags::kUffdMissing},   {"uw", VmFlags::kUffdWriteProtect},
-    {"ui", VmFlags::kUffdMinor},     {"ss", VmFlags::kShadowStack},
-    {"sl", VmFlags::kSealed},        {"dp", VmFlags::kDroppable},
-    {"bt", VmFlags::kUserMapLocked}, {"mt", VmFlags::kUserMapLocked},
+    {"dc", VmFlags::kDontCopy},       {"de", VmFlags::kDontExpand},
+    {"ac", VmFlags::kAccountable},    {"nr", VmFlags::kNoReserve},
+    {"ht", VmFlags::kHugeTlb},        {"sf", VmFlags::kSyncFault},
+    {"ar", VmFlags::kArchSpecific},   {"wf", VmFlags::kWipeOnFork},
+    {"dd", VmFlags::kDontDump},       {"sd", VmFlags::kSoftDirty},
+    {"mm", VmFlags::kMixedMap},       {"hg", VmFlags::kHugePage},
+    {"nh", VmFlags::kNoHugePage},     {"mg", VmFlags::kMergeable},
+    {"um", VmFlags::kUffdMissing},    {"uw", VmFlags::kUffdWriteProtect},
+    {"ui", VmFlags::kUffdMinor},      {"ss", VmFlags::kShadowStack},
+    {"sl", VmFlags::kSealed},         {"dp", VmFlags::kDroppable},
+    {"bt", VmFlags::kUserMapLocked},  {"mt", VmFlags::kUserMapLocked},
     {"gu", VmFlags::kGuard},
 };
 
@@ -47,8 +47,8 @@ constexpr auto kFlagTable = [] {
   std::array<uint8_t, 26 * 26> table{};
   for (auto& slot : table) slot = kNoFlag;
   for (const FlagName& known : kFlagNames) {
-    table[static_cast<size_t>(known.name[0] - 'a') * 26 + static_cast<size_t>(known.name[1] - 'a')] =
-        known.flag;
+    table[static_cast<size_t>(known.name[0] - 'a') * 26 +
+          static_cast<size_t>(known.name[1] - 'a')] = known.flag;
   }
   return table;
 }();
@@ -72,7 +72,8 @@ bool parse_header(std::string_view line, MapsEntry& entry) {
   TextCursor cursor(line);
   uint64_t major = 0;
   uint64_t minor = 0;
-  if (!cursor.hex(entry.start) || !cursor.take('-') || !cursor.hex(entry.end) || !cursor.take(' ')) {
+  if (!cursor.hex(entry.start) || !cursor.take('-') || !cursor.hex(entry.end) ||
+      !cursor.take(' ')) {
     return false;
   }
   const std::string_view perms = cursor.rest().substr(0, 4);
@@ -99,7 +100,8 @@ bool parse_flags(std::string_view text, SmapsEntry& entry) {
     if (word.empty()) return true;
     size_t flag = kNoFlag;
     if (word.size() == 2 && word[0] >= 'a' && word[0] <= 'z' && word[1] >= 'a' && word[1] <= 'z') {
-      flag = kFlagTable[static_cast<size_t>(word[0] - 'a') * 26 + static_cast<size_t>(word[1] - 'a')];
+      flag =
+          kFlagTable[static_cast<size_t>(word[0] - 'a') * 26 + static_cast<size_t>(word[1] - 'a')];
     }
     if (flag != kNoFlag) {
       entry.flags.set(static_cast<VmFlags::Flag>(flag));
@@ -153,7 +155,8 @@ Failure malformed(const char* file, std::string_view line) {
 
 // An area's first line starts with a lower-case hexadecimal digit, every other with a capital.
 bool is_header(std::string_view line) {
-  return !line.empty() && ((line[0] >= '0' && line[0] <= '9') || (line[0] >= 'a' && line[0] <= 'f'));
+  return !line.empty() &&
+         ((line[0] >= '0' && line[0] <= '9') || (line[0] >= 'a' && line[0] <= 'f'));
 }
 
 template <typename Entry>
@@ -165,7 +168,8 @@ Result<void> append_area(std::vector<Entry>& areas, const char* file, std::strin
   if (!parse_header(line, entry)) return malformed(file, line);
   // Torn reads of a running task can repeat or swap areas; a stopped one never does.
   if (areas.size() > 1 && entry.start < areas[areas.size() - 2].end) {
-    return fail(ErrorKind::kFailed, fmt::format("{}: areas out of order at {:#x}", file, entry.start));
+    return fail(ErrorKind::kFailed,
+                fmt::format("{}: areas out of order at {:#x}", file, entry.start));
   }
   return {};
 }

@@ -14,45 +14,45 @@ namespace cryostat::procfs {
 class VmFlags {
  public:
   enum Flag : uint8_t {
-    kReadable,        // rd
-    kWritable,        // wr
-    kExecutable,      // ex
-    kShared,          // sh
-    kMayRead,         // mr
-    kMayWrite,        // mw
-    kMayExec,         // me
-    kMayShare,        // ms
-    kGrowsDown,       // gd
-    kPureFrames,      // pf: VM_PFNMAP
-    kDisabledWrite,   // dw
-    kLocked,          // lo
-    kLockedOnFault,   // lf
-    kIo,              // io
-    kSequentialRead,  // sr
-    kRandomRead,      // rr
-    kDontCopy,        // dc: MADV_DONTFORK
-    kDontExpand,      // de
-    kAccountable,     // ac
-    kNoReserve,       // nr
-    kHugeTlb,         // ht
-    kSyncFault,       // sf: MAP_SYNC
-    kArchSpecific,    // ar
-    kWipeOnFork,      // wf
-    kDontDump,        // dd
-    kSoftDirty,       // sd
-    kMixedMap,        // mm
-    kHugePage,        // hg
-    kNoHugePage,      // nh
-    kMergeable,       // mg
-    kUffdMissing,     // um
+    kReadable,          // rd
+    kWritable,          // wr
+    kExecutable,        // ex
+    kShared,            // sh
+    kMayRead,           // mr
+    kMayWrite,          // mw
+    kMayExec,           // me
+    kMayShare,          // ms
+    kGrowsDown,         // gd
+    kPureFrames,        // pf: VM_PFNMAP
+    kDisabledWrite,     // dw
+    kLocked,            // lo
+    kLockedOnFault,     // lf
+    kIo,                // io
+    kSequentialRead,    // sr
+    kRandomRead,        // rr
+    kDontCopy,          // dc: MADV_DONTFORK
+    kDontExpand,        // de
+    kAccountable,       // ac
+    kNoReserve,         // nr
+    kHugeTlb,           // ht
+    kSyncFault,         // sf: MAP_SYNC
+    kArchSpecific,      // ar
+    kWipeOnFork,        // wf
+    kDontDump,          // dd
+    kSoftDirty,         // sd
+    kMixedMap,          // mm
+    kHugePage,          // hg
+    kNoHugePage,        // nh
+    kMergeable,         // mg
+    kUffdMissing,       // um
     kUffdWriteProtect,  // uw
-    kUffdMinor,       // ui
-    kShadowStack,     // ss
-    kSealed,          // sl
-    kDroppable,       // dp
-    kUserMapLocked,   // bt: arm64 BTI, mt: MTE (never on x86)
-    kGuard,           // gu: holds (or held) MADV_GUARD_INSTALL ranges, 6.18
-    kUnknown,         // a flag not listed here
+    kUffdMinor,         // ui
+    kShadowStack,       // ss
+    kSealed,            // sl
+    kDroppable,         // dp
+    kUserMapLocked,     // bt: arm64 BTI, mt: MTE (never on x86)
+    kGuard,             // gu: holds (or held) MADV_GUARD_INSTALL ranges, 6.18
+    kUnknown,           // a flag not listed here
   };
   bool has(Flag flag) const { return (bits_ >> flag & 1) != 0; }
   void set(Flag flag) { bits_ |= uint64_t{1} << flag; }
@@ -70,17 +70,17 @@ struct MapsEntry {
   bool readable = false;
   bool writable = false;
   bool executable = false;
-  bool shared = false;       // MAP_SHARED
+  bool shared = false;  // MAP_SHARED
   uint64_t offset_bytes = 0;
   uint32_t dev_major = 0;
   uint32_t dev_minor = 0;
-  uint64_t inode = 0;        // 0: no file
+  uint64_t inode = 0;  // 0: no file
   // Path, "[heap]", "[anon:name]", …; \012 undone; " (deleted)" removed when it was the end of a
   // path (inode not 0) and `deleted` set instead. A file really named "x (deleted)" looks the same.
   std::string name;
   bool deleted = false;
   uint64_t size_bytes() const { return end - start; }
-  int protection() const;    // PROT_*
+  int protection() const;  // PROT_*
 };
 
 // An area with what smaps adds.

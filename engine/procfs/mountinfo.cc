@@ -14,7 +14,8 @@ constexpr size_t kMaxMounts = size_t{1} << 20;
 bool parse_line(std::string_view line, Mount& mount) {
   TextCursor cursor(line);
   if (!cursor.number(mount.id) || !cursor.next_number(mount.parent_id) ||
-      !cursor.next_number(mount.dev_major) || !cursor.take(':') || !cursor.number(mount.dev_minor)) {
+      !cursor.next_number(mount.dev_major) || !cursor.take(':') ||
+      !cursor.number(mount.dev_minor)) {
     return false;
   }
   mount.root = unescape_octal(cursor.word());
@@ -43,7 +44,8 @@ Result<std::vector<Mount>> parse_mountinfo(std::string_view text) {
   while (!lines.at_end()) {
     const std::string_view line = lines.line();
     if (mounts.size() >= kMaxMounts || !parse_line(line, mounts.emplace_back())) {
-      return fail(ErrorKind::kFailed, fmt::format("malformed mountinfo line: \"{}\"", excerpt(line)));
+      return fail(ErrorKind::kFailed,
+                  fmt::format("malformed mountinfo line: \"{}\"", excerpt(line)));
     }
   }
   return mounts;

@@ -9,7 +9,7 @@
 namespace cryostat::procfs {
 
 struct SchedInfo {
-  uint64_t exec_start_ns = 0;      // se.exec_start: run-queue clock when it last ran
+  uint64_t exec_start_ns = 0;  // se.exec_start: run-queue clock when it last ran
   uint64_t sum_exec_runtime_ns = 0;
 };
 

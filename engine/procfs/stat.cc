@@ -28,12 +28,12 @@ bool parse_numbers(TextCursor& cursor, Stat& stat) {
               cursor.next_number(stat.tpgid) && cursor.next_number(stat.flags) && skip(4) &&
               cursor.next_number(stat.user_ticks) && cursor.next_number(stat.system_ticks) &&
               cursor.next_number(stat.children_user_ticks) &&
-              cursor.next_number(stat.children_system_ticks) &&
-              cursor.next_number(stat.priority) && cursor.next_number(stat.nice) &&
-              cursor.next_number(stat.thread_count) && skip(1) &&
+              cursor.next_number(stat.children_system_ticks) && cursor.next_number(stat.priority) &&
+              cursor.next_number(stat.nice) && cursor.next_number(stat.thread_count) && skip(1) &&
               cursor.next_number(stat.start_time_ticks) && cursor.next_number(stat.vsize_bytes) &&
-              cursor.next_number(stat.rss_pages) && skip(1) && cursor.next_number(stat.start_code) &&
-              cursor.next_number(stat.end_code) && cursor.next_number(stat.start_stack) &&
+              cursor.next_number(stat.rss_pages) && skip(1) &&
+              cursor.next_number(stat.start_code) && cursor.next_number(stat.end_code) &&
+              cursor.next_number(stat.start_stack) &&
               skip(9) &&  // 29..37: kstkesp kstkeip signal blocked sigignore sigcatch wchan 0 0
               cursor.next_number(stat.exit_signal) && cursor.next_number(stat.processor) &&
               cursor.next_number(stat.rt_priority) && cursor.next_number(stat.policy);

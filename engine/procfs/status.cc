@@ -70,8 +70,7 @@ struct Line {
 
 constexpr Line kLines[] = {
     {"Name", read_name},
-    {"Umask",
-     [](TextCursor& c, Status& s) { return s.has_umask = c.next_number(s.umask, 8); }},
+    {"Umask", [](TextCursor& c, Status& s) { return s.has_umask = c.next_number(s.umask, 8); }},
     {"State",
      [](TextCursor& c, Status& s) {
        const std::string_view word = c.word();

@@ -22,7 +22,8 @@ constexpr size_t kMaxProcText = size_t{2} << 30;
 constexpr size_t kFirstRead = 16 * 1024;
 
 // /proc answers ESRCH, and its directories ENOENT, once the task is gone.
-Failure proc_failure(int errno_value, const ProcDir& dir, const char* verb, const std::string& name) {
+Failure proc_failure(int errno_value, const ProcDir& dir, const char* verb,
+                     const std::string& name) {
   std::string what = fmt::format("{} {}/{}", verb, dir.path(), name);
   if (errno_value == ENOENT) {
     struct stat unused;
@@ -73,8 +74,8 @@ Result<std::string> ProcDir::read(const std::string& name) const {
     length += static_cast<size_t>(got);
     if (length == text.size()) {
       if (length >= kMaxProcText) {
-        return fail(ErrorKind::kFailed, fmt::format("read {}/{}: longer than {} bytes", path_, name,
-                                                    kMaxProcText));
+        return fail(ErrorKind::kFailed,
+                    fmt::format("read {}/{}: longer than {} bytes", path_, name, kMaxProcText));
       }
       text.resize(length * 2);
     }
@@ -128,10 +129,10 @@ Result<TaskHandle> TaskHandle::open(HostPid pid) {
   }
   const long raw = ::syscall(SYS_pidfd_open, pid.value, 0);
   if (raw < 0) {
-    // EINVAL (ENOENT from 6.15 on): the number is that of a thread, not of a process (pidfd_open(2)).
+    // EINVAL (ENOENT from 6.15 on): the number is that of a thread, not of a process
+    // (pidfd_open(2)).
     if (errno == EINVAL || errno == ENOENT) {
-      return fail(ErrorKind::kTargetGone,
-                  fmt::format("{} is a thread, not a process", pid.value));
+      return fail(ErrorKind::kTargetGone, fmt::format("{} is a thread, not a process", pid.value));
     }
     if (errno == ESRCH) {
       return fail(ErrorKind::kTargetGone, fmt::format("there is no process {}", pid.value));
@@ -142,8 +143,8 @@ Result<TaskHandle> TaskHandle::open(HostPid pid) {
   ProcDir proc = TRY(ProcDir::open(fmt::format("/proc/{}", pid.value)));
   const std::string text = TRY(proc.read("stat"));
   const procfs::Stat stat = TRY(procfs::parse_stat(text));
-  // The directory was opened after the pidfd: if the process of the pidfd still exists, both are the
-  // same one, since its number can't have been given away.
+  // The directory was opened after the pidfd: if the process of the pidfd still exists, both are
+  // the same one, since its number can't have been given away.
   const long alive = ::syscall(SYS_pidfd_send_signal, pidfd.get(), 0, nullptr, 0);
   if (alive < 0 && errno == ESRCH) {
     return fail(ErrorKind::kTargetGone, fmt::format("process {} is gone", pid.value));

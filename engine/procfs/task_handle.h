@@ -50,7 +50,10 @@ class TaskHandle {
 
  private:
   TaskHandle(HostPid pid, UniqueFd pidfd, ProcDir proc, uint64_t start_time_ticks)
-      : pid_(pid), pidfd_(std::move(pidfd)), proc_(std::move(proc)), start_time_ticks_(start_time_ticks) {}
+      : pid_(pid),
+        pidfd_(std::move(pidfd)),
+        proc_(std::move(proc)),
+        start_time_ticks_(start_time_ticks) {}
   HostPid pid_;
   UniqueFd pidfd_;
   ProcDir proc_;

@@ -79,8 +79,9 @@ class TextCursor {
   std::string_view line() {
     const char* start = at_;
     const char* stop =
-        at_ == end_ ? nullptr
-                    : static_cast<const char*>(std::memchr(at_, '\n', static_cast<size_t>(end_ - at_)));
+        at_ == end_
+            ? nullptr
+            : static_cast<const char*>(std::memchr(at_, '\n', static_cast<size_t>(end_ - at_)));
     if (stop == nullptr) {
       at_ = end_;
       return {start, static_cast<size_t>(end_ - start)};

@@ -40,13 +40,14 @@ void check_architecture(const pb::Manifest& manifest, PlanReport& report) {
   if (manifest.page_size_bytes() == page_size) {
     report.ok("page size", fmt::format("{} bytes", page_size));
   } else {
-    report.missing("page size", fmt::format("the checkpoint has pages of {} bytes, this machine of {}",
-                                            manifest.page_size_bytes(), page_size));
+    report.missing("page size",
+                   fmt::format("the checkpoint has pages of {} bytes, this machine of {}",
+                               manifest.page_size_bytes(), page_size));
   }
 }
 
-// A component lies at its place in the saved area by the rules of the processor it was saved on, and
-// vendors place AVX-512 and PKRU differently.
+// A component lies at its place in the saved area by the rules of the processor it was saved on,
+// and vendors place AVX-512 and PKRU differently.
 void check_layout(const pb::Cpu& needed, const arch::Cpu& present, PlanReport& report) {
   for (const auto& component : needed.xstate_layout()) {
     const auto same = std::find_if(
@@ -56,25 +57,26 @@ void check_layout(const pb::Cpu& needed, const arch::Cpu& present, PlanReport& r
                                                 same->size_bytes == component.size_bytes())) {
       continue;  // an absent one is reported by name already
     }
-    report.missing("processor state",
-                   fmt::format("{} lies at byte {} of the saved state, at byte {} on this processor",
-                               arch::xstate_component_names(uint64_t{1} << component.number()),
-                               component.offset_bytes(), same->offset_bytes));
+    report.missing(
+        "processor state",
+        fmt::format("{} lies at byte {} of the saved state, at byte {} on this processor",
+                    arch::xstate_component_names(uint64_t{1} << component.number()),
+                    component.offset_bytes(), same->offset_bytes));
   }
 }
 
 void check_processor(const pb::Cpu& needed, PlanReport& report) {
   const arch::Cpu present = arch::this_cpu();
-  const std::string models = needed.model_name() == present.model_name
-                                 ? std::string()
-                                 : fmt::format(" (taken on {}, this is {})", needed.model_name(),
-                                               present.model_name);
+  const std::string models =
+      needed.model_name() == present.model_name
+          ? std::string()
+          : fmt::format(" (taken on {}, this is {})", needed.model_name(), present.model_name);
   if (const uint64_t absent = needed.xcr0() & ~present.xcr0; absent != 0) {
     report.missing("processor state", fmt::format("this machine has no {}{}",
                                                   arch::xstate_component_names(absent), models));
   } else if (needed.xstate_size_bytes() > arch::kXstateMaxBytes) {
-    report.missing("processor state", fmt::format("{} bytes of it", needed.xstate_size_bytes()),
-                   "", ErrorKind::kImages);
+    report.missing("processor state", fmt::format("{} bytes of it", needed.xstate_size_bytes()), "",
+                   ErrorKind::kImages);
   } else {
     report.ok("processor state", arch::xstate_component_names(needed.xcr0()));
   }
@@ -102,7 +104,8 @@ void check_privileges(PlanReport& report) {
   }
   report.missing("privileges",
                  fmt::format("cr-restore (uid {}) lacks CAP_CHECKPOINT_RESTORE, without which no "
-                             "process id can be chosen", geteuid()),
+                             "process id can be chosen",
+                             geteuid()),
                  "run it as root or with that capability", ErrorKind::kPermission);
 }
 
@@ -122,7 +125,8 @@ std::optional<pid_t> read_pid_max() {
   const auto dir = ProcDir::open("/proc/sys/kernel");
   const auto text = dir ? dir->read("pid_max") : Result<std::string>(tl::unexpected(dir.error()));
   pid_t value = 0;
-  if (!text || std::from_chars(text->data(), text->data() + text->size(), value).ec != std::errc()) {
+  if (!text ||
+      std::from_chars(text->data(), text->data() + text->size(), value).ec != std::errc()) {
     return std::nullopt;
   }
   return value;
@@ -151,8 +155,9 @@ void check_pids(const image::TasksImage& tasks, PlanReport& report) {
     report.missing("pids", fmt::format("{} more are taken", taken - kMaxNamed));
   }
   if (taken == 0) {
-    report.ok(total == 1 ? fmt::format("pid {}", tasks.root().task.pid())
-                         : fmt::format("pid {} and {} thread ids", tasks.root().task.pid(), total - 1),
+    report.ok(total == 1
+                  ? fmt::format("pid {}", tasks.root().task.pid())
+                  : fmt::format("pid {} and {} thread ids", tasks.root().task.pid(), total - 1),
               "free");
   }
 }

@@ -13,9 +13,10 @@ struct TasksImage;
 
 namespace cryostat::restore {
 
-// Adds to `report`: architecture, processor features and state components, page size, kernel features
-// needed, own privileges, and that every pid and tid of the checkpoint is free (and by whom it is
-// taken when not). Changes nothing.
-void check_machine(const pb::Manifest& manifest, const image::TasksImage& tasks, PlanReport& report);
+// Adds to `report`: architecture, processor features and state components, page size, kernel
+// features needed, own privileges, and that every pid and tid of the checkpoint is free (and by
+// whom it is taken when not). Changes nothing.
+void check_machine(const pb::Manifest& manifest, const image::TasksImage& tasks,
+                   PlanReport& report);
 
 }  // namespace cryostat::restore

@@ -59,15 +59,17 @@ constexpr const char* kNamespaceHint = "or restore in a pid namespace of its own
 PidHolder describe_process(pid_t pid, const procfs::Stat& stat) {
   if (stat.state == 'Z') {
     const auto parent = stat_of(stat.ppid);
-    return {fmt::format("pid {} is taken by the zombie of `{}`, whose status its parent {} (`{}`) has "
-                        "not collected", pid, stat.comm, stat.ppid, parent ? parent->comm : "?"),
-            fmt::format("end the parent, {}", kNamespaceHint)};
+    return {
+        fmt::format("pid {} is taken by the zombie of `{}`, whose status its parent {} (`{}`) has "
+                    "not collected",
+                    pid, stat.comm, stat.ppid, parent ? parent->comm : "?"),
+        fmt::format("end the parent, {}", kNamespaceHint)};
   }
   const pid_t process = process_of(pid);
   const std::string started = start_time(stat.start_time_ticks);
   if (process != pid) {
-    return {fmt::format("pid {} is taken by a thread of process {} (`{}`, started {})", pid, process,
-                        stat.comm, started),
+    return {fmt::format("pid {} is taken by a thread of process {} (`{}`, started {})", pid,
+                        process, stat.comm, started),
             fmt::format("end that process, {}", kNamespaceHint)};
   }
   return {fmt::format("pid {} is taken by `{}` (started {})", pid, stat.comm, started),

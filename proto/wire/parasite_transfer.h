@@ -23,14 +23,14 @@ struct TransferRun {
 static_assert(sizeof(TransferRun) == 16);
 
 struct TransferRequest {
-  int32_t fd = -1;                 // number in the target, open for writing
-  uint32_t run_count = 0;          // at most kTransferMaxRuns
-  uint32_t page_count = 0;         // sum over the runs, at most kTransferMaxPages
+  int32_t fd = -1;          // number in the target, open for writing
+  uint32_t run_count = 0;   // at most kTransferMaxRuns
+  uint32_t page_count = 0;  // sum over the runs, at most kTransferMaxPages
   uint32_t reserved = 0;
   uint64_t file_offset_bytes = 0;  // where the first page that is not zero goes; the others follow
   // Written by the parasite.
   uint32_t pages_written = 0;
-  int32_t error = 0;               // -errno of the write that failed
+  int32_t error = 0;  // -errno of the write that failed
 };
 static_assert(sizeof(TransferRequest) == 32);
 
@@ -55,6 +55,7 @@ constexpr size_t transfer_data_bytes(uint32_t run_count, uint32_t page_count) {
 }
 
 // What the data part of the parasite area must have room for.
-inline constexpr size_t kTransferMaxDataBytes = transfer_data_bytes(kTransferMaxRuns, kTransferMaxPages);
+inline constexpr size_t kTransferMaxDataBytes =
+    transfer_data_bytes(kTransferMaxRuns, kTransferMaxPages);
 
 }  // namespace cryostat::wire

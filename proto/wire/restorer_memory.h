@@ -32,7 +32,7 @@ struct PlannedVma {
   uint32_t protection = 0;      // at last
   uint32_t advice = 0;          // VmaAdvice
   uint32_t protection_key = 0;
-  WireSpan<char> name;          // PR_SET_VMA_ANON_NAME, with its NUL; empty: none
+  WireSpan<char> name;  // PR_SET_VMA_ANON_NAME, with its NUL; empty: none
 };
 
 // The same layout as struct iovec.
@@ -81,26 +81,26 @@ struct PlannedLayout {
 };
 
 struct MemoryPlan {
-  WireSpan<PlannedVma> vmas;            // ascending; no vDSO, vvar or vsyscall among them
-  WireSpan<FillBatch> fill_batches;     // in the order they are taken
+  WireSpan<PlannedVma> vmas;         // ascending; no vDSO, vvar or vsyscall among them
+  WireSpan<FillBatch> fill_batches;  // in the order they are taken
   WireSpan<FillTarget> fill_targets;
-  WireSpan<AddressRange> zero_fill;     // pages that must be written with zeroes (COW of a file)
-  WireSpan<AddressRange> guards;        // MADV_GUARD_INSTALL
+  WireSpan<AddressRange> zero_fill;  // pages that must be written with zeroes (COW of a file)
+  WireSpan<AddressRange> guards;     // MADV_GUARD_INSTALL
   WireSpan<PlannedSeals> seals;
   WireSpan<uint8_t> auxv;
   PlannedLayout layout;
-  int32_t pages_fd = -1;                // pages.img
+  int32_t pages_fd = -1;  // pages.img
   int32_t exe_fd = -1;
-  int32_t sums_fd = -1;                 // page-sums.img
+  int32_t sums_fd = -1;  // page-sums.img
   uint32_t reserved = 0;
-  uint64_t sums_offset_bytes = 0;       // of the sum of page 0 in it
-  uint32_t reader_threads = 1;          // that fill memory, the leader included
-  uint32_t lock_future = 0;             // 0, or the flags of mlockall(2)
-  uint64_t task_size = 0;               // first address that no mapping can have
+  uint64_t sums_offset_bytes = 0;  // of the sum of page 0 in it
+  uint32_t reader_threads = 1;     // that fill memory, the leader included
+  uint32_t lock_future = 0;        // 0, or the flags of mlockall(2)
+  uint64_t task_size = 0;          // first address that no mapping can have
   // Work shared by the readers; written by the blob.
   uint64_t next_batch = 0;
-  int64_t fill_error = 0;               // 0, or the first -errno; -EBADMSG: a checksum does not hold
-  uint64_t fill_error_detail = 0;       // address it was about
+  int64_t fill_error = 0;          // 0, or the first -errno; -EBADMSG: a checksum does not hold
+  uint64_t fill_error_detail = 0;  // address it was about
 };
 
 }  // namespace cryostat::wire

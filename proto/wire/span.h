@@ -16,7 +16,9 @@ struct WireSpan {
   const T* in(const void* arena) const {
     return reinterpret_cast<const T*>(static_cast<const char*>(arena) + offset_bytes);
   }
-  T* in(void* arena) const { return reinterpret_cast<T*>(static_cast<char*>(arena) + offset_bytes); }
+  T* in(void* arena) const {
+    return reinterpret_cast<T*>(static_cast<char*>(arena) + offset_bytes);
+  }
 };
 static_assert(sizeof(WireSpan<char>) == 16);
 

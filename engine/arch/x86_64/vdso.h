@@ -18,8 +18,8 @@ struct VdsoSymbol {
 };
 
 struct Vdso {
-  std::vector<VdsoSymbol> functions;      // defined, in the order of the symbol table
-  std::vector<unsigned char> build_id;    // empty when it has none
+  std::vector<VdsoSymbol> functions;    // defined, in the order of the symbol table
+  std::vector<unsigned char> build_id;  // empty when it has none
   const VdsoSymbol* find(std::string_view name) const;
 };
 

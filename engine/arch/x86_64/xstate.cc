@@ -14,9 +14,26 @@ constexpr unsigned kXsaveLeaf = 0xd;
 constexpr uint64_t kLegacyXcr0 = 3;  // x87 and SSE: a processor without XSAVE
 
 constexpr const char* kNames[] = {
-    "x87",         "SSE",      "AVX",     "MPX bounds", "MPX config", "AVX-512 opmask",
-    "AVX-512 ZMM_Hi256", "AVX-512 Hi16_ZMM", "PT", "PKRU", "PASID", "CET user",
-    "CET supervisor", "HDC", "UINTR", "LBR", "HWP", "AMX tile config", "AMX tile data", "APX",
+    "x87",
+    "SSE",
+    "AVX",
+    "MPX bounds",
+    "MPX config",
+    "AVX-512 opmask",
+    "AVX-512 ZMM_Hi256",
+    "AVX-512 Hi16_ZMM",
+    "PT",
+    "PKRU",
+    "PASID",
+    "CET user",
+    "CET supervisor",
+    "HDC",
+    "UINTR",
+    "LBR",
+    "HWP",
+    "AMX tile config",
+    "AMX tile data",
+    "APX",
 };
 
 Result<uint64_t> read_word(std::span<const unsigned char> xstate, size_t offset) {

@@ -1,5 +1,5 @@
-// The extended register state (x87, SSE, AVX, …) as PTRACE_GETREGSET NT_X86_XSTATE gives it: an XSAVE
-// area in standard format (Intel SDM volume 1, chapter 13).
+// The extended register state (x87, SSE, AVX, …) as PTRACE_GETREGSET NT_X86_XSTATE gives it: an
+// XSAVE area in standard format (Intel SDM volume 1, chapter 13).
 #pragma once
 
 #include <cstdint>

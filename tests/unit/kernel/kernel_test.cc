@@ -44,15 +44,18 @@ TEST_CASE("process memory: many stretches, more than one call takes, and a hole"
   const HostPid self(getpid());
   REQUIRE(kernel::read_memory(self, parts));
   CHECK(from == to);
-  REQUIRE(kernel::write_object(self, uint32_t{99}, RemoteAddr(reinterpret_cast<uint64_t>(&from[1]))));
+  REQUIRE(
+      kernel::write_object(self, uint32_t{99}, RemoteAddr(reinterpret_cast<uint64_t>(&from[1]))));
   CHECK(from[1] == 99);
-  CHECK(*kernel::read_object<uint32_t>(self, RemoteAddr(reinterpret_cast<uint64_t>(&from[1]))) == 99);
+  CHECK(*kernel::read_object<uint32_t>(self, RemoteAddr(reinterpret_cast<uint64_t>(&from[1]))) ==
+        99);
 
   auto* pages = static_cast<std::byte*>(
       mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   mprotect(pages + 4096, 4096, PROT_NONE);
   std::array<std::byte, 8192> buffer;
-  const auto hole = kernel::read_memory(self, RemoteAddr(reinterpret_cast<uint64_t>(pages)), buffer);
+  const auto hole =
+      kernel::read_memory(self, RemoteAddr(reinterpret_cast<uint64_t>(pages)), buffer);
   REQUIRE_FALSE(hole);
   CHECK(hole.error().errno_value() == EFAULT);
   munmap(pages, 8192);
@@ -61,8 +64,8 @@ TEST_CASE("process memory: many stretches, more than one call takes, and a hole"
 TEST_CASE("scan_pages: finds what was touched") {
   if (!kernel::probe("PAGEMAP_SCAN").available) return;
   constexpr size_t kPages = 8;
-  auto* area = static_cast<char*>(mmap(nullptr, kPages * 4096, PROT_READ | PROT_WRITE,
-                                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  auto* area = static_cast<char*>(
+      mmap(nullptr, kPages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   madvise(area, kPages * 4096, MADV_NOHUGEPAGE);
   area[0] = 1;
   area[4096] = 1;

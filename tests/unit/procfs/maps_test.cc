@@ -15,7 +15,8 @@ TEST_CASE("maps: a file, an anonymous area, names with blanks and newlines") {
       "00400000-00452000 r-xp 0001f000 08:02 173521      /usr/bin/dbus daemon\n"
       "35b1800000-35b1820000 rw-s 00000000 00:01 99 /dev/zero (deleted)\n"
       "7fff00000000-7fff00001000 ---p 00000000 00:00 0 \n"
-      "7fff00001000-7fff00002000 rw-p 00000000 00:00 0                          [anon:my (deleted)]\n"
+      "7fff00001000-7fff00002000 rw-p 00000000 00:00 0                          [anon:my "
+      "(deleted)]\n"
       "ffffffffff600000-ffffffffff601000 --xp 00001000 103:0a 5 /a\\012b\\134c\n");
   REQUIRE(maps);
   REQUIRE(maps->size() == 5);
@@ -113,11 +114,12 @@ TEST_CASE("smaps: three hundred areas parse in well under a millisecond") {
     snprintf(head, sizeof(head), "%lx-%lx rw-p 00000000 fe:00 247498      /usr/lib/libx.so.%u\n",
              0x7f0000000000 + i * 0x2000ul, 0x7f0000000000 + i * 0x2000ul + 0x1000, i);
     text += head;
-    for (const char* key : {"Size", "KernelPageSize", "MMUPageSize", "Rss", "Pss", "Pss_Dirty",
-                            "Shared_Clean", "Shared_Dirty", "Private_Clean", "Private_Dirty",
-                            "Referenced", "Anonymous", "KSM", "LazyFree", "AnonHugePages",
-                            "ShmemPmdMapped", "FilePmdMapped", "Shared_Hugetlb", "Private_Hugetlb",
-                            "Swap", "SwapPss", "Locked"}) {
+    for (const char* key : {"Size",          "KernelPageSize", "MMUPageSize",     "Rss",
+                            "Pss",           "Pss_Dirty",      "Shared_Clean",    "Shared_Dirty",
+                            "Private_Clean", "Private_Dirty",  "Referenced",      "Anonymous",
+                            "KSM",           "LazyFree",       "AnonHugePages",   "ShmemPmdMapped",
+                            "FilePmdMapped", "Shared_Hugetlb", "Private_Hugetlb", "Swap",
+                            "SwapPss",       "Locked"}) {
       text += std::string(key) + ":                  4 kB\n";
     }
     text += "THPeligible:           0\nVmFlags: rd wr mr mw me ac sd \n";

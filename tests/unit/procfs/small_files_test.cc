@@ -1,13 +1,13 @@
 // The parsers of short files.
+#include <elf.h>
+#include <signal.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
-#include <elf.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
-#include <sys/epoll.h>
 
 #include "engine/procfs/auxv.h"
 #include "engine/procfs/cpuinfo.h"
@@ -150,7 +150,8 @@ TEST_CASE("auxv: our own") {
 
 TEST_CASE("mountinfo: text and our own") {
   const auto mounts = procfs::parse_mountinfo(
-      "36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 shared:2 - ext3 /dev/root rw,errors=continue\n"
+      "36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 shared:2 - ext3 /dev/root "
+      "rw,errors=continue\n"
       "37 35 0:44 / /x rw - tmpfs  rw\n");
   REQUIRE(mounts);
   REQUIRE(mounts->size() == 2);
@@ -167,7 +168,8 @@ TEST_CASE("mountinfo: text and our own") {
 
 TEST_CASE("sched and cpuinfo") {
   const auto sched = procfs::parse_sched(
-      "cat (1, #threads: 1)\n---\nse.exec_start                                :       3157304.300924\n"
+      "cat (1, #threads: 1)\n---\nse.exec_start                                :       "
+      "3157304.300924\n"
       "se.sum_exec_runtime                          :             0.000010\n");
   REQUIRE(sched);
   CHECK(sched->exec_start_ns == 3157304300924);
