@@ -227,6 +227,13 @@ bool is_in_orphaned_group(HostPid pid) {
   return getsid(pid.value) != getsid(0) || getpgid(pid.value) == getpgrp();
 }
 
+// From here on the task survives the end of cr-restore. Done while no thread has run yet, so that a
+// killed cr-restore leaves a task that never ran or all of one, not one that ran for a moment.
+Result<void> drop_exitkill(Tid tid) {
+  if (::ptrace(PTRACE_SETOPTIONS, tid.value, nullptr, 0) == 0 || errno == ESRCH) return {};
+  return fail_errno(fmt::format("PTRACE_SETOPTIONS thread {}", tid.value));
+}
+
 // A thread that ended before its turn (the others have run for some microseconds already) is
 // reaped: as long as its tracer has not waited for it, the end of the whole task is not reported to
 // anyone.
@@ -271,6 +278,7 @@ Result<void> release(CreatedTask& task, const std::vector<pb::Thread>& threads, 
   if (as == ReleaseAs::kStopped) {
     TRY(stop_group(task, threads[0].signal_mask(), stop_signal));
   }
+  for (const pb::Thread& thread : threads) TRY(drop_exitkill(Tid(thread.tid())));
   // From the first thread let go on the task may do anything, end included, so nothing is undone
   // any more and a thread that is gone is as good as released.
   task.disown();
