@@ -83,18 +83,24 @@ def test_attached_exit_status(test):
         test.check(status == expected, f"exit {status}, expected {expected}: {read(test.path('restore.log'))}")
 
 
+def all_stopped(pid):
+    """Every thread has come to its stop, which is a moment after the first one's."""
+    return all(f.split(")")[1].split()[0] == "T" for f in
+               (read(f"/proc/{pid}/task/{tid}/stat") for tid in os.listdir(f"/proc/{pid}/task")))
+
+
 def test_job_control_stop(test):
     """A process that was stopped stays stopped through everything, until SIGCONT."""
     victim = test.victim("threads")
     os.kill(victim.pid, signal.SIGSTOP)
-    wait_for(lambda: read_stat(victim.pid) == "T", "the stop")
+    wait_for(lambda: all_stopped(victim.pid), "the stop")
     before = victim.snapshot()
     test.dump(victim, test.path("running"), "-R").ok()
-    wait_for(lambda: read_stat(victim.pid) == "T", "the stop after the dump")
+    wait_for(lambda: all_stopped(victim.pid), "the stop after the dump")
     test.compare(before, victim.snapshot())
     test.dump_and_end(victim, test.path("images"))
     test.restore(test.path("images"), "-d").ok()
-    wait_for(lambda: read_stat(victim.pid) == "T", "the stop after the restore")
+    wait_for(lambda: all_stopped(victim.pid), "the stop after the restore")
     test.compare(before, victim.snapshot())
     os.kill(victim.pid, signal.SIGCONT)
     victim.verdict()
