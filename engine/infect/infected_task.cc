@@ -322,8 +322,8 @@ Result<void> InfectedTask::Impl::close_remote_fds() {
   channel_.reset();
   if (!channel_tried_) return {};
   channel_tried_ = false;
-  if (!broken_) return call(ParasiteOp::kCloseAll, 0);
-  // The parasite does not answer any more, but its notes tell what is open.
+  if (!broken_ && call(ParasiteOp::kCloseAll, 0).has_value()) return {};
+  // The parasite does not answer, but its notes tell what is open.
   constexpr size_t kChannel = offsetof(ParasiteHeader, channel);
   static_assert(offsetof(ParasiteHeader, received) == kChannel + 2 * sizeof(int32_t));
   const auto open =
