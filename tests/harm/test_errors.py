@@ -235,12 +235,6 @@ def test_target_is_an_ancestor(test):
     refused_dump(test, os.getpid(), 3, str(os.getpid()))
 
 
-def test_kernel_thread(test):
-    """Kernel threads are seen in the first pid namespace only; elsewhere there is none to try."""
-    if "kthreadd" not in read("/proc/2/comm", ""):
-        raise Skip("no kernel thread is visible in a pid namespace")
-
-
 def test_shell_job_dump_without_the_option(test):
     """A job of a session whose leader is outside."""
     victim = start_job(test)

@@ -70,6 +70,21 @@ TEST_CASE("a record of another type is refused") {
   REQUIRE_FALSE(reader->parse<pb::Thread>(**record));
 }
 
+TEST_CASE("names need not be UTF-8") {
+  RecordWriter writer(memory_file(), "memory", FileType::kTasks);
+  pb::Thread thread;
+  thread.set_comm("\xff\xfe");
+  REQUIRE(writer.append(thread));
+  REQUIRE(writer.flush());
+  auto reader = RecordReader::open(from_start(writer.fd()), "memory", FileType::kTasks);
+  REQUIRE(reader);
+  const auto record = reader->next();
+  REQUIRE(record);
+  const auto parsed = reader->parse<pb::Thread>(**record);
+  REQUIRE(parsed);
+  CHECK(parsed->comm() == thread.comm());
+}
+
 TEST_CASE("a length that leads past the end allocates nothing") {
   auto fd = memory_file();
   const FileHeader header = make_file_header(FileType::kTasks);
