@@ -46,9 +46,27 @@ void save_actions(const wire::TaskStateReport& report, pb::Task& image) {
   }
 }
 
+namespace {
+// A fault of the thread's own instruction, raised but not yet delivered: the instruction pointer is
+// still on it, so it faults again as soon as the thread runs.
+bool comes_again(const siginfo_t& info) {
+  switch (info.si_signo) {
+    case SIGSEGV:
+    case SIGILL:
+    case SIGFPE:
+      return info.si_code > 0;
+    case SIGBUS:
+      return info.si_code > 0 && info.si_code != BUS_MCEERR_AO;
+    default:
+      return false;
+  }
+}
+}  // namespace
+
 uint64_t save_queue(std::span<const siginfo_t> queue, PendingSignals& image) {
   uint64_t left_out = 0;
   for (siginfo_t info : queue) {
+    if (comes_again(info)) continue;
     if (info.si_signo >= 1 && info.si_signo <= 64 && (kNotQueued & bit(info.si_signo)) != 0) {
       left_out |= bit(info.si_signo) & ~bit(SIGKILL);
       continue;
