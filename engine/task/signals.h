@@ -27,8 +27,8 @@ void save_actions(const wire::TaskStateReport& report, pb::Task& image);
 
 // Dump: a signal queue, oldest first, as PTRACE_PEEKSIGINFO showed it. SIGKILL and SIGSTOP can't be
 // queued again and are left out, and so is SIGTRAP, which the restorer uses itself; the function
-// says which of SIGSTOP and SIGTRAP were among them (bit n-1 = signal n). Faults the kernel has just
-// raised are left out too: their instruction has not run and faults again.
+// says which of SIGSTOP and SIGTRAP were among them (bit n-1 = signal n). Faults the kernel has
+// just raised are left out too: their instruction has not run and faults again.
 uint64_t save_queue(std::span<const siginfo_t> queue, PendingSignals& image);
 
 // Dump: signals that are pending without a queue entry (the kernel had no room for one) get a bare
