@@ -89,7 +89,7 @@ import java.security.MessageDigest;
 public class Job {
   public static void main(String[] args) throws Exception {
     String value = "0";
-    for (int i = 0; i < 200; ++i) {
+    for (int i = 0; i < 1000; ++i) {
       byte[] sum = MessageDigest.getInstance("SHA-256").digest(value.getBytes());
       StringBuilder text = new StringBuilder();
       for (byte b : sum) text.append(String.format("%02x", b));
@@ -101,7 +101,7 @@ public class Job {
 }
 """)
     subprocess.run(["javac", "Job.java"], cwd=test.folder, check=True)
-    survive(test, chain(200), test.path("out"), "java", "-Xmx128m", "-cp", test.folder, "Job")
+    survive(test, chain(1000), test.path("out"), "java", "-Xmx128m", "-cp", test.folder, "Job")
 
 
 def test_bash(test):
