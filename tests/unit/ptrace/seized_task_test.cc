@@ -137,6 +137,9 @@ TEST_CASE("no signal is lost or doubled") {
 TEST_CASE("a task in a job-control stop stays in it") {
   Child child(sleep_forever);
   REQUIRE(child.await(0, 1));
+  // SIGTSTP does nothing in an orphaned process group; one whose leader's parent is in another
+  // group of the session is none.
+  REQUIRE(setpgid(child.pid(), child.pid()) == 0);
   kill(child.pid(), SIGTSTP);
   REQUIRE(child.await_state('T'));
   const auto task = TaskHandle::open(HostPid(child.pid()));
