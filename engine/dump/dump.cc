@@ -17,6 +17,7 @@
 #include "engine/memory/mapped_file_table.h"
 #include "engine/memory/page_transfer.h"
 #include "engine/memory/shared_memory.h"
+#include "engine/procfs/statm.h"
 #include "engine/procfs/task_handle.h"
 #include "engine/ptrace/seized_task.h"
 #include "engine/task/collect.h"
@@ -65,6 +66,7 @@ class Dump {
   Result<void> commit();
   Result<Outcome> finish_running();
   Result<Outcome> finish_ended();
+  Result<bool> parasite_pays();
   Result<std::unique_ptr<memory::PageTransfer>> make_transfer();
   Outcome outcome();
 
@@ -163,8 +165,17 @@ Result<void> Dump::collect_memory() {
   return {};
 }
 
+// The parasite copies each page once, the engine twice; but giving the parasite a descriptor takes
+// as long as copying a mebibyte does.
+Result<bool> Dump::parasite_pays() {
+  constexpr uint64_t kFewPages = 256;
+  if (options_.transfer != Transfer::kAuto) return options_.transfer == Transfer::kParasite;
+  const auto usage = TRY(procfs::parse_statm(TRY(handle_->proc().read("statm"))));
+  return usage.private_pages() > kFewPages;
+}
+
 Result<std::unique_ptr<memory::PageTransfer>> Dump::make_transfer() {
-  if (options_.transfer != Transfer::kVmReadv && infected_->can_receive_fds()) {
+  if (TRY(parasite_pays()) && infected_->can_receive_fds()) {
     return memory::make_parasite_transfer(*infected_, handle_->pid(), writer_->pages());
   }
   if (options_.transfer == Transfer::kParasite) {

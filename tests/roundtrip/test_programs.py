@@ -194,7 +194,7 @@ def test_xz(test):
     source = test.path("data")
     block = b"".join(hashlib.sha256(bytes([number % 256, number // 256])).hexdigest().encode() for number in range(4096))
     with open(source, "wb") as file:
-        for number in range(12):
+        for number in range(40):
             file.write(block[number * 64:] + block[:number * 64])
     program = test.program("xz", "-k", "-6", "-T2", "--block-size=1MiB", source)
     wait_for(lambda: os.path.exists(source + ".xz") and os.path.getsize(source + ".xz") > 0 or not program.alive(), "the first block")

@@ -15,6 +15,7 @@
 #include "engine/procfs/limits.h"
 #include "engine/procfs/mountinfo.h"
 #include "engine/procfs/sched.h"
+#include "engine/procfs/statm.h"
 #include "engine/procfs/task_handle.h"
 #include "engine/procfs/timers.h"
 #include "tests/support/catch.h"
@@ -183,4 +184,14 @@ TEST_CASE("sched and cpuinfo") {
   CHECK(cpu->model_name == "A  B");
   CHECK(cpu->flags == std::vector<std::string>{"fpu", "vme"});
   CHECK_FALSE(procfs::parse_cpuinfo("processor : 0\n"));
+}
+TEST_CASE("statm") {
+  const auto statm = procfs::parse_statm("1380 376 344 6 0 112 0\n");
+  REQUIRE(statm.has_value());
+  CHECK(statm->size_pages == 1380);
+  CHECK(statm->private_pages() == 32);
+  // The counters are read one after the other and may disagree.
+  CHECK(procfs::parse_statm("10 3 4 0 0 0 0\n")->private_pages() == 0);
+  CHECK_FALSE(procfs::parse_statm("1380 376\n").has_value());
+  CHECK_FALSE(procfs::parse_statm("").has_value());
 }
