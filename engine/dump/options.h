@@ -18,7 +18,7 @@ enum class After : uint8_t {
 
 // Who moves the pages into pages.img.
 enum class Transfer : uint8_t {
-  kAuto,      // the parasite where it can, vm-readv elsewhere
+  kAuto,      // vm-readv for small targets; for others the parasite where it can, else vm-readv
   kParasite,  // the target writes its own pages
   kVmReadv,   // the engine reads them with process_vm_readv(2) and writes them
 };
