@@ -11,6 +11,7 @@
 #include "engine/dump/warm_up.h"
 #include "engine/files/collect.h"
 #include "engine/image/checkpoint_writer.h"
+#include "engine/image/stage_times.h"
 #include "engine/infect/infected_task.h"
 #include "engine/memory/address_space.h"
 #include "engine/memory/dump_pages.h"
@@ -265,11 +266,7 @@ Outcome Dump::outcome() {
   stats.set_threads(task_->threads.size());
   stats.set_descriptors(files_->descriptor_count());
   stats.set_transfer(transfer_name_);
-  for (const char* name : kStages) {
-    auto* stage = stats.add_stages();
-    stage->set_name(name);
-    stage->set_duration_ns(SpanLog::get().total_ns(name));
-  }
+  image::add_stage_times(kStages, stats);
   return outcome;
 }
 

@@ -26,9 +26,11 @@ constexpr size_t kStackBytes = 256 * 1024;
 constexpr int kPopulateRead = 22;
 constexpr int kPopulateWrite = 23;
 
-void populate(const void* from, const void* to, int how) {
-  const uint64_t start = page_align_down(reinterpret_cast<uint64_t>(from));
-  const uint64_t stop = page_align_up(reinterpret_cast<uint64_t>(to));
+uint64_t address_of(const void* symbol) { return reinterpret_cast<uint64_t>(symbol); }
+
+void populate(uint64_t from, uint64_t to, int how) {
+  const uint64_t start = page_align_down(from);
+  const uint64_t stop = page_align_up(to);
   (void)madvise(reinterpret_cast<void*>(start), stop - start, how);
 }
 
@@ -43,16 +45,18 @@ void warm_heap() {
 }
 
 [[gnu::noinline]] void warm_stack() {
-  volatile char pages[kStackBytes];
+  char pages[kStackBytes];
   for (size_t at = 0; at < kStackBytes; at += kPageSize) pages[at] = 0;
+  // The stores must happen although nobody reads them.
+  asm volatile("" : : "r"(pages) : "memory");
 }
 
 }  // namespace
 
 void warm_up() {
-  populate(__executable_start, etext, kPopulateRead);
-  populate(etext, edata, kPopulateRead);
-  populate(edata - 1, end, kPopulateWrite);
+  populate(address_of(__executable_start), address_of(etext), kPopulateRead);
+  populate(address_of(etext), address_of(edata), kPopulateRead);
+  populate(address_of(edata) - 1, address_of(end), kPopulateWrite);
   warm_heap();
   warm_stack();
 }

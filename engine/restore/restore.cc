@@ -15,6 +15,7 @@
 #include "engine/files/terminal.h"
 #include "engine/image/checkpoint_images.h"
 #include "engine/image/checkpoint_reader.h"
+#include "engine/image/stage_times.h"
 #include "engine/memory/mapped_file_check.h"
 #include "engine/memory/memory_plan.h"
 #include "engine/restore/blob_run.h"
@@ -208,11 +209,7 @@ Result<Outcome> Restore::outcome() {
   stats.set_tasks(images_.tasks.tasks.size());
   stats.set_threads(root().threads.size());
   stats.set_restore_threads(options_.restore_threads);
-  for (const char* name : kStages) {
-    auto* stage = stats.add_stages();
-    stage->set_name(name);
-    stage->set_duration_ns(SpanLog::get().total_ns(name));
-  }
+  image::add_stage_times(kStages, stats);
   return outcome;
 }
 

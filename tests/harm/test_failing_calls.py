@@ -60,7 +60,7 @@ def test_restore(test):
                 test.check(done.err, f"{call} {number}: exit {done.status} without a word")
                 wait_for(lambda: read_stat(victim.pid) is None, f"{call} {number}: the end of what was created: {done}")
             else:
-                lines = snapshot.differences(before, victim.snapshot())
+                lines = snapshot.restored_differences(before, victim.snapshot())
                 test.check(not lines, f"{call} number {number} with {error}: restored otherwise:\n  " + "\n  ".join(lines))
                 victim.kill()
             test.check(sorted(os.listdir(victim.folder)) == listing, f"{call} {number}: files left behind")

@@ -130,6 +130,7 @@ def test_kill_a_dump_that_ends_the_target(test):
     images = test.path("images")
     span = duration(test, victim, images)
     before = victim.snapshot()
+    compare = snapshot.differences
     order = random.Random(5)
     for number in range(100 if test.full else 15):
         process = start_dump(test, victim, images)
@@ -144,7 +145,8 @@ def test_kill_a_dump_that_ends_the_target(test):
             victim.reap()
             wait_for(lambda: read_stat(victim.pid) is None, "the reaping")
             test.restore_detached(victim, images)
-        lines = snapshot.differences(before, victim.snapshot())
+            compare = snapshot.restored_differences
+        lines = compare(before, victim.snapshot())
         test.check(not lines, f"round {number}: not as before:\n  " + "\n  ".join(lines))
     victim.verdict()
 
@@ -171,7 +173,7 @@ def test_kill_restores(test):
         wait_for(lambda: not workers(), "the restore to end")
         wait_for(lambda: settled(victim.pid), "the kernel to have done its part")
         if alive(victim.pid):
-            lines = snapshot.differences(before, victim.snapshot())
+            lines = snapshot.restored_differences(before, victim.snapshot())
             test.check(not lines, f"round {number}: half restored:\n  " + "\n  ".join(lines))
             victim.kill()
         wait_for(lambda: read_stat(victim.pid) is None, f"round {number}: the pid to be free")

@@ -22,7 +22,7 @@ def test_cycles(test):
         images = test.path("images")
         test.dump_and_end(victim, images)
         test.restore_detached(victim, images)
-        lines = snapshot.differences(before, victim.snapshot())
+        lines = snapshot.restored_differences(before, victim.snapshot())
         test.check(not lines, f"cycle {cycle}:\n  " + "\n  ".join(lines))
     test.check(open_files_of_everyone() == files, "descriptors leaked")
     test.check(read("/proc/self/mountinfo") == mounts, "mounts leaked")

@@ -101,7 +101,7 @@ def test_job_control_stop(test):
     test.dump_and_end(victim, test.path("images"))
     test.restore(test.path("images"), "-d").ok()
     wait_for(lambda: all_stopped(victim.pid), "the stop after the restore")
-    test.compare(before, victim.snapshot())
+    test.compare_restored(before, victim.snapshot())
     os.kill(victim.pid, signal.SIGCONT)
     victim.verdict()
 

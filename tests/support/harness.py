@@ -232,6 +232,11 @@ class Test:
         if lines:
             raise Failed("not as before:\n  " + "\n  ".join(lines))
 
+    def compare_restored(self, before, after, ignore=()):
+        lines = snapshot.restored_differences(before, after, ignore)
+        if lines:
+            raise Failed("not as before:\n  " + "\n  ".join(lines))
+
     def check(self, condition, message):
         if not condition:
             raise Failed(message)
@@ -246,11 +251,11 @@ class Test:
         for images in (first, second):
             self.dump_and_end(victim, images, *dump)
             self.restore_detached(victim, images, *restore)
-            self.compare(before, victim.snapshot(), ignore)
+            self.compare_restored(before, victim.snapshot(), ignore)
         victim.verdict()
         victim.again()
         self.restore_detached(victim, first, *restore)
-        self.compare(before, victim.snapshot(), ignore)
+        self.compare_restored(before, victim.snapshot(), ignore)
         victim.verdict()
 
 

@@ -139,3 +139,27 @@ def differences(before, after, ignore=()):
                 continue
             lines.append(f"{subject} {item}: {old.get(item)!r} -> {new.get(item)!r}")
     return lines
+
+
+def _joined(maps):
+    """Adjacent private anonymous mappings that are alike in everything, as one."""
+    found = {}
+    last = None
+    for area in sorted(maps, key=lambda text: int(text.split("-")[0], 16)):
+        start, end = area.split("-")
+        text = maps[area]
+        anonymous = re.match(r"..?.?.?p 00000000  ", text) is not None
+        if anonymous and last and last[1] == start and last[2] == text:
+            del found[f"{last[0]}-{last[1]}"]
+            start = last[0]
+        found[f"{start}-{end}"] = text
+        last = (start, end, text) if anonymous else None
+    return found
+
+
+def restored_differences(before, after, ignore=()):
+    """As differences(), for a process that was restored: when two mappings come to lie side by side and are alike
+    in everything, the kernel makes one of them or keeps two, depending on which of them had pages when it
+    happened. Every address has the same permissions and flags either way."""
+    before, after = ({**state, "maps": _joined(state["maps"])} for state in (before, after))
+    return differences(before, after, ignore)
