@@ -139,8 +139,9 @@ Result<void> Dump::collect() {
   }
   {
     const Span span("collect files");
+    const TaskHandle* const task = &*handle_;
     files_.emplace(
-        TRY(files::collect_descriptors(*handle_,
+        TRY(files::collect_descriptors(std::span(&task, 1),
                                        {.shell_job = options_.shell_job,
                                         .ghost_limit_bytes = options_.ghost_limit_bytes,
                                         .engine_fds = {}},  // the parasite has no descriptor yet
@@ -227,7 +228,7 @@ Result<void> Dump::release(SeizedTask::Mode mode) {
 
 Result<void> Dump::commit() {
   const Span span("commit");
-  task_->task.set_descriptor_table_id(files_->table_id());
+  task_->task.set_descriptor_table_id(files::FilesCollection::table_id(0));
   TRY(task::write_task(*task_, *writer_));
   TRY(memory::write_address_space(*space_, mapped_files_, *writer_));
   TRY(memory::write_memory_objects(mapped_files_, shared_memory_, *writer_));

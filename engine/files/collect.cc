@@ -23,7 +23,7 @@ namespace cryostat::files {
 struct FilesCollection::Data {
   std::vector<pb::Description> descriptions;
   std::vector<PendingGhost> ghosts;
-  pb::DescriptorTable table;
+  std::vector<pb::DescriptorTable> tables;
 };
 
 FilesCollection::FilesCollection() : data_(std::make_unique<Data>()) {}
@@ -32,13 +32,15 @@ FilesCollection& FilesCollection::operator=(FilesCollection&&) noexcept = defaul
 FilesCollection::~FilesCollection() = default;
 size_t FilesCollection::description_count() const { return data_->descriptions.size(); }
 size_t FilesCollection::descriptor_count() const {
-  return static_cast<size_t>(data_->table.entries_size());
+  size_t count = 0;
+  for (const auto& table : data_->tables) count += static_cast<size_t>(table.entries_size());
+  return count;
 }
 
 namespace {
 
 Result<pb::Description> collect_one(CollectContext& context, OpenDescription& description) {
-  description.copy = TRY(context.task().get_fd(description.fd()));
+  description.copy = TRY(description.task->get_fd(description.fd()));
   struct statfs fs;
   if (fstatfs(description.copy.get(), &fs) == 0)
     description.fs_type = static_cast<uint64_t>(fs.f_type);
@@ -55,14 +57,14 @@ Result<pb::Description> collect_one(CollectContext& context, OpenDescription& de
   }
   TRY(collect_locks(context, description, image));
   if (!description.is_path_only())
-    TRY(collect_owner(description.copy.get(), context.task().pid(), image));
+    TRY(collect_owner(description.copy.get(), description.task->pid(), image));
   TRY(kind->collect(context, description, image));
   return image;
 }
 
-void add_entries(const OpenDescription& description, pb::DescriptorTable& table) {
+void add_entries(const OpenDescription& description, std::vector<pb::DescriptorTable>& tables) {
   for (const auto& slot : description.slots) {
-    auto& entry = *table.add_entries();
+    auto& entry = *tables[slot.table].add_entries();
     entry.set_fd(slot.fd.value);
     entry.set_description_id(description.id);
     entry.set_close_on_exec(slot.close_on_exec);
@@ -71,27 +73,29 @@ void add_entries(const OpenDescription& description, pb::DescriptorTable& table)
 
 }  // namespace
 
-Result<FilesCollection> collect_descriptors(const TaskHandle& task, const CollectOptions& options,
+Result<FilesCollection> collect_descriptors(std::span<const TaskHandle* const> tasks,
+                                            const CollectOptions& options,
                                             memory::SharedMemoryTable& shared_memory,
                                             Refusals& refusals) {
   const Span span("collect descriptors");
   FilesCollection collection;
   auto& data = collection.data();
-  data.table.set_id(collection.table_id());
-  auto descriptions = TRY(read_descriptor_table(task, options.engine_fds));
-  CollectContext context(task, options, shared_memory, descriptions);
+  data.tables.resize(tasks.size());
+  for (size_t i = 0; i < tasks.size(); ++i) data.tables[i].set_id(FilesCollection::table_id(i));
+  auto descriptions = TRY(read_descriptor_tables(tasks, options.engine_fds));
+  CollectContext context(tasks, options, shared_memory, descriptions);
   data.descriptions.reserve(descriptions.size());
   for (auto& description : descriptions) {
     auto image = collect_one(context, description);
     // One copy at a time: a target may have more descriptors than the engine can.
     description.copy.reset();
     if (!image && image.error().kind() == ErrorKind::kRefused) {
-      refusals.add(task.pid(), fmt::format("fd {}", description.fd().value),
+      refusals.add(description.task->pid(), fmt::format("fd {}", description.fd().value),
                    image.error().message());
       continue;
     }
     data.descriptions.push_back(TRY_IN(std::move(image), description.label()));
-    add_entries(description, data.table);
+    add_entries(description, data.tables);
   }
   data.ghosts = context.take_ghosts();
   return collection;
@@ -102,7 +106,8 @@ Result<void> write_files(const FilesCollection& collection, image::CheckpointWri
   for (const auto& description : data.descriptions)
     TRY(writer.append(image::FileType::kFiles, description));
   for (const auto& ghost : data.ghosts) TRY(write_ghost(ghost, writer));
-  return writer.append(image::FileType::kFiles, data.table);
+  for (const auto& table : data.tables) TRY(writer.append(image::FileType::kFiles, table));
+  return {};
 }
 
 }  // namespace cryostat::files

@@ -1,8 +1,9 @@
-// Dump half of the descriptor room: a task's descriptor table, read from outside.
+// Dump half of the descriptor room: the descriptor tables of the target, read from outside.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -28,8 +29,7 @@ namespace cryostat::files {
 struct CollectOptions {
   bool shell_job = false;                 // terminals may be saved as "the terminal of the job"
   uint64_t ghost_limit_bytes = 1u << 20;  // largest deleted-but-open file whose content is saved
-  // Numbers that are the engine's own for the time of the dump (the parasite's connection):
-  // skipped.
+  // Numbers of the root that are the engine's own for the time of the dump: skipped.
   std::vector<RemoteFd> engine_fds;
 };
 
@@ -44,8 +44,8 @@ class FilesCollection {
 
   size_t description_count() const;
   size_t descriptor_count() const;
-  // Of the one table so far; goes into pb::Task.descriptor_table_id.
-  uint32_t table_id() const { return 1; }
+  // Of the table of the nth task; goes into pb::Task.descriptor_table_id.
+  static uint32_t table_id(size_t task) { return static_cast<uint32_t>(task + 1); }
 
   struct Data;
   Data& data() { return *data_; }
@@ -55,15 +55,17 @@ class FilesCollection {
   std::unique_ptr<Data> data_;
 };
 
-// Reads /proc/<pid>/fd and fdinfo, copies of the descriptors (pidfd_getfd(2)) and kcmp(2); the task
-// runs no code for it. Precondition: every thread is stopped under ptrace by the caller. Objects
-// that can't be saved are added to `refusals`, one line each; other failures are returned.
-Result<FilesCollection> collect_descriptors(const TaskHandle& task, const CollectOptions& options,
+// Reads /proc/<pid>/fd and fdinfo of every task, copies of the descriptors (pidfd_getfd(2)) and
+// kcmp(2); the tasks run no code for it. Each task has a table of its own, root first.
+// Precondition: every thread is stopped under ptrace by the caller. Objects that can't be saved are
+// added to `refusals`, one line each; other failures are returned.
+Result<FilesCollection> collect_descriptors(std::span<const TaskHandle* const> tasks,
+                                            const CollectOptions& options,
                                             memory::SharedMemoryTable& shared_memory,
                                             Refusals& refusals);
 
 // Writes files.img: descriptions, ghost content (read now: the target must still be frozen), the
-// table. Ghosts are streamed in chunks of 1 MiB at most.
+// tables. Ghosts are streamed in chunks of 1 MiB at most.
 Result<void> write_files(const FilesCollection& collection, image::CheckpointWriter& writer);
 
 }  // namespace cryostat::files

@@ -33,12 +33,34 @@ uint64_t maps_inode(std::string_view line) {
   return inode;
 }
 
+// Does the task map this deleted file?
+Result<bool> maps_file(const TaskHandle& task, const struct stat& file) {
+  const auto maps = TRY(task.proc().read("maps"));
+  std::string_view rest = maps;
+  while (!rest.empty()) {
+    const auto line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    if (!line.ends_with(" (deleted)") || maps_inode(line) != file.st_ino) continue;
+    // The device column of maps is not st_dev on every file system: ask the mapping itself.
+    struct stat st;
+    const auto range = std::string(line.substr(0, line.find(' ')));
+    if (fstatat(task.proc().fd(), ("map_files/" + range).c_str(), &st, 0) != 0) continue;
+    if (same_inode(st, file)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
-const OpenDescription* CollectContext::description_at(int fd) const {
+bool CollectContext::is_member(HostPid pid) const {
+  return std::any_of(tasks_.begin(), tasks_.end(),
+                     [pid](const TaskHandle* task) { return task->pid() == pid; });
+}
+
+const OpenDescription* CollectContext::description_at(uint32_t table, int fd) const {
   for (const auto& description : all_) {
     for (const auto& slot : description.slots)
-      if (slot.fd.value == fd) return &description;
+      if (slot.table == table && slot.fd.value == fd) return &description;
   }
   return nullptr;
 }
@@ -51,14 +73,14 @@ std::vector<const OpenDescription*> CollectContext::same_object(
   return found;
 }
 
-Result<bool> CollectContext::watches_current_file(const OpenDescription& epoll, int fd,
-                                                  uint32_t nth) const {
-  const auto pid = task_.pid().value;
+Result<bool> CollectContext::watches_current_file(const OpenDescription& epoll, uint32_t table,
+                                                  int fd, uint32_t nth) const {
   struct kcmp_epoll_slot slot = {};
   slot.efd = static_cast<uint32_t>(epoll.fd().value);
   slot.tfd = static_cast<uint32_t>(fd);
   slot.toff = nth;
-  const long order = syscall(SYS_kcmp, pid, pid, KCMP_EPOLL_TFD, fd, &slot);
+  const long order = syscall(SYS_kcmp, tasks_[table]->pid().value, epoll.task->pid().value,
+                             KCMP_EPOLL_TFD, fd, &slot);
   if (order >= 0) return order == 0;
   if (errno == EBADF || errno == ENOENT) return false;
   return fail_errno(fmt::format("kcmp watch on {} of {}", fd, epoll.label()));
@@ -95,19 +117,10 @@ Result<uint32_t> CollectContext::mapped_deleted_file(const OpenDescription& desc
                                                      const std::string& path) {
   const auto known = shared_memory_.find(description.st.st_dev, description.st.st_ino);
   if (known != 0) return known;
-  const auto maps = TRY(task_.proc().read("maps"));
-  std::string_view rest = maps;
-  while (!rest.empty()) {
-    const auto line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-    if (!line.ends_with(" (deleted)") || maps_inode(line) != description.st.st_ino) continue;
-    // The device column of maps is not st_dev on every file system: ask the mapping itself.
-    struct stat st;
-    const auto range = std::string(line.substr(0, line.find(' ')));
-    if (fstatat(task_.proc().fd(), ("map_files/" + range).c_str(), &st, 0) != 0) continue;
-    if (!same_inode(st, description.st)) continue;
-    return shared_memory_.intern(description.copy.get(), memory::SharedMemoryKind::kDeletedFile,
-                                 path);
+  for (const auto& slot : description.slots) {
+    if (TRY(maps_file(*tasks_[slot.table], description.st)))
+      return shared_memory_.intern(description.copy.get(), memory::SharedMemoryKind::kDeletedFile,
+                                   path);
   }
   return 0;
 }

@@ -1,12 +1,14 @@
-// What descriptor kinds share while one task's descriptors are collected.
+// What descriptor kinds share while the descriptors of the target are collected.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/base/ids.h"
 #include "engine/files/collect.h"
 #include "engine/files/open_description.h"
 
@@ -22,22 +24,26 @@ struct PendingGhost {
 
 class CollectContext {
  public:
-  CollectContext(const TaskHandle& task, const CollectOptions& options,
+  CollectContext(std::span<const TaskHandle* const> tasks, const CollectOptions& options,
                  memory::SharedMemoryTable& shared_memory,
                  const std::vector<OpenDescription>& descriptions)
-      : task_(task), options_(options), shared_memory_(shared_memory), all_(descriptions) {}
+      : tasks_(tasks), options_(options), shared_memory_(shared_memory), all_(descriptions) {}
 
-  const TaskHandle& task() const { return task_; }
+  // The tasks whose tables are collected; a DescriptorSlot's `table` is an index into it.
+  std::span<const TaskHandle* const> tasks() const { return tasks_; }
+  // Whether the process is one of them.
+  bool is_member(HostPid pid) const;
   const CollectOptions& options() const { return options_; }
   memory::SharedMemoryTable& shared_memory() { return shared_memory_; }
 
-  // The open description behind a number of the task; nullptr when it is closed.
-  const OpenDescription* description_at(int fd) const;
+  // The open description behind a number of a table; nullptr when it is closed.
+  const OpenDescription* description_at(uint32_t table, int fd) const;
   // Every open description of the same object (both ends of a pipe, say), `description` included.
   std::vector<const OpenDescription*> same_object(const OpenDescription& description) const;
-  // kcmp(2): is the file an epoll instance watches as `fd` the one that `fd` names now? `nth`
-  // counts the watches this instance has under the same number, from 0.
-  Result<bool> watches_current_file(const OpenDescription& epoll, int fd, uint32_t nth) const;
+  // kcmp(2): is the file an epoll instance watches as `fd` the one that `fd` names now in a table?
+  // `nth` counts the watches this instance has under the same number, from 0.
+  Result<bool> watches_current_file(const OpenDescription& epoll, uint32_t table, int fd,
+                                    uint32_t nth) const;
 
   // The one id of this deleted file; opened for reading the first time.
   Result<uint32_t> ghost_id(const OpenDescription& description, std::string path);
@@ -54,7 +60,7 @@ class CollectContext {
   std::vector<PendingGhost> take_ghosts() { return std::move(ghosts_); }
 
  private:
-  const TaskHandle& task_;
+  const std::span<const TaskHandle* const> tasks_;
   const CollectOptions& options_;
   memory::SharedMemoryTable& shared_memory_;
   const std::vector<OpenDescription>& all_;

@@ -27,9 +27,11 @@ class TableReader {
     return TableReader(task, std::move(links), std::move(infos));
   }
 
-  Result<Candidate> read(int fd) const {
+  // `table`: the index of this table among those that are read together.
+  Result<Candidate> read(int fd, uint32_t table) const {
     const auto name = std::to_string(fd);
     Candidate candidate;
+    candidate.task = task_;
     candidate.link = TRY(read_link(name));
     // Through the link, so that objects without a name answer too.
     if (fstatat(links_.get(), name.c_str(), &candidate.st, 0) != 0)
@@ -38,7 +40,8 @@ class TableReader {
         TRY_IN(procfs::parse_fdinfo(TRY(read_info(name))), describe("parse", "fdinfo", name));
     candidate.flags = candidate.info.flags & ~static_cast<uint32_t>(O_CLOEXEC);
     candidate.position = candidate.info.position;
-    candidate.slots.push_back({RemoteFd(fd), (candidate.info.flags & O_CLOEXEC) != 0});
+    candidate.slots.push_back(
+        {RemoteFd(fd), (candidate.info.flags & O_CLOEXEC) != 0, table, candidate.info.locks});
     return candidate;
   }
 
@@ -87,10 +90,9 @@ auto object_key(const OpenDescription& d) {
   return std::tie(d.st.st_dev, d.st.st_ino, d.st.st_mode);
 }
 
-// Orders open descriptions of one task as kcmp(2) does; remembers the first failure.
+// Orders open descriptions as kcmp(2) does; remembers the first failure.
 class KcmpOrder {
  public:
-  explicit KcmpOrder(HostPid pid) : pid_(pid.value) {}
   bool less(const Candidate& a, const Candidate& b) { return compare(a, b) == kLess; }
   bool same(const Candidate& a, const Candidate& b) { return compare(a, b) == kSame; }
   int error() const { return error_; }
@@ -98,11 +100,11 @@ class KcmpOrder {
  private:
   static constexpr long kSame = 0, kLess = 1;
   long compare(const Candidate& a, const Candidate& b) {
-    const long order = syscall(SYS_kcmp, pid_, pid_, KCMP_FILE, a.fd().value, b.fd().value);
+    const long order = syscall(SYS_kcmp, a.task->pid().value, b.task->pid().value, KCMP_FILE,
+                               a.fd().value, b.fd().value);
     if (order < 0 && error_ == 0) error_ = errno;
     return order;
   }
-  pid_t pid_;
   int error_ = 0;
 };
 
@@ -118,10 +120,10 @@ Failure kcmp_failure(int error, const Candidate& candidate) {
 }
 
 // Merges candidates [first, last) of one object into descriptions.
-Result<void> merge_shared(HostPid pid, std::vector<Candidate>::iterator first,
+Result<void> merge_shared(std::vector<Candidate>::iterator first,
                           std::vector<Candidate>::iterator last,
                           std::vector<OpenDescription>& out) {
-  KcmpOrder order(pid);
+  KcmpOrder order;
   if (last - first > 1) {
     // A merge sort: it stays within bounds even if a failing kcmp makes the order inconsistent.
     std::stable_sort(first, last, [&](const auto& a, const auto& b) { return order.less(a, b); });
@@ -137,15 +139,27 @@ Result<void> merge_shared(HostPid pid, std::vector<Candidate>::iterator first,
   return {};
 }
 
-}  // namespace
+auto place(const DescriptorSlot& slot) { return std::pair(slot.table, slot.fd); }
 
-Result<std::vector<OpenDescription>> read_descriptor_table(const TaskHandle& task,
-                                                           std::span<const RemoteFd> skipped) {
+Result<void> read_candidates(const TaskHandle& task, uint32_t table,
+                             std::span<const RemoteFd> skipped,
+                             std::vector<Candidate>& candidates) {
   const auto reader = TRY(TableReader::open(task));
-  std::vector<Candidate> candidates;
   for (const int fd : TRY(task.proc().list_numbers("fd"))) {
     if (std::find(skipped.begin(), skipped.end(), RemoteFd(fd)) != skipped.end()) continue;
-    candidates.push_back(TRY(reader.read(fd)));
+    candidates.push_back(TRY(reader.read(fd, table)));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<OpenDescription>> read_descriptor_tables(
+    std::span<const TaskHandle* const> tasks, std::span<const RemoteFd> skipped) {
+  std::vector<Candidate> candidates;
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    TRY(read_candidates(*tasks[i], static_cast<uint32_t>(i),
+                        i == 0 ? skipped : std::span<const RemoteFd>(), candidates));
   }
 
   // Stable: equal objects stay in ascending order of their numbers.
@@ -158,15 +172,17 @@ Result<std::vector<OpenDescription>> read_descriptor_table(const TaskHandle& tas
       return object_key(c) != object_key(*first);
     });
     // The key lives in *first, which merging moves away: find the end before.
-    TRY(merge_shared(task.pid(), first, last, descriptions));
+    TRY(merge_shared(first, last, descriptions));
     first = last;
   }
   for (auto& description : descriptions) {
     std::sort(description.slots.begin(), description.slots.end(),
-              [](const auto& a, const auto& b) { return a.fd < b.fd; });
+              [](const auto& a, const auto& b) { return place(a) < place(b); });
+    description.task = tasks[description.slots.front().table];
   }
-  std::sort(descriptions.begin(), descriptions.end(),
-            [](const auto& a, const auto& b) { return a.fd() < b.fd(); });
+  std::sort(descriptions.begin(), descriptions.end(), [](const auto& a, const auto& b) {
+    return place(a.slots.front()) < place(b.slots.front());
+  });
   for (size_t i = 0; i < descriptions.size(); ++i)
     descriptions[i].id = static_cast<uint32_t>(i + 1);
   return descriptions;

@@ -1,4 +1,5 @@
-// Reads a task's descriptor table from outside and finds which numbers share an open description.
+// Reads descriptor tables from outside and finds which numbers share an open description, within a
+// task and between tasks.
 #pragma once
 
 #include <span>
@@ -13,12 +14,13 @@ class TaskHandle;
 
 namespace cryostat::files {
 
-// Every open description of the task's table but those at the numbers `skipped`, numbered from 1 in
-// the order of their lowest descriptors; `copy` is left empty. Identity comes from kcmp(2)
-// KCMP_FILE, asked only among descriptors whose object (device, inode, type) is the same, in n log
-// n comparisons. Precondition: the task's threads are stopped. Errors: kRefused when numbers may
-// share a description and this kernel has no kcmp(2); kTargetGone.
-Result<std::vector<OpenDescription>> read_descriptor_table(const TaskHandle& task,
-                                                           std::span<const RemoteFd> skipped);
+// Every open description of the tasks' tables but those at the numbers `skipped` (of the first
+// task, for tests), numbered from 1 in the order of their first slots; `copy` is left empty.
+// Identity comes from kcmp(2) KCMP_FILE, asked only among descriptors whose object (device, inode,
+// type) is the same, in n log n comparisons. `tasks` must outlive the result. Precondition: the
+// tasks' threads are stopped. Errors: kRefused when numbers may share a description and this kernel
+// has no kcmp(2); kTargetGone.
+Result<std::vector<OpenDescription>> read_descriptor_tables(
+    std::span<const TaskHandle* const> tasks, std::span<const RemoteFd> skipped);
 
 }  // namespace cryostat::files

@@ -20,6 +20,7 @@ namespace cryostat::files {
 
 class CheckContext;
 class CollectContext;
+class DescriptionGroups;
 class RestoreContext;
 struct OpenDescription;
 
@@ -50,12 +51,19 @@ class DescriptorKind {
     (void)context, (void)image, (void)report;
   }
 
-  // Restore, in the task being restored: makes the open description again and returns a
-  // descriptor of it, at any number. Status flags (F_SETFL), owner and numbers are the caller's;
-  // the position too, unless `positions_itself`.
+  // Restore, planning: names the descriptions that have to be opened in the same task as this one,
+  // or the object they have in common.
+  virtual void link(const pb::Description& image, DescriptionGroups& groups) const {
+    (void)image, (void)groups;
+  }
+
+  // Restore, in the task that owns it, when every task of the tree exists: makes the open
+  // description again and returns a descriptor of it, at any number. Status flags (F_SETFL), owner
+  // and numbers are the caller's; the position too, unless `positions_itself`.
   virtual Result<UniqueFd> restore(RestoreContext& context, const pb::Description& image) const = 0;
 
-  // Restore, second pass: every description exists and is at its final numbers.
+  // Restore, second pass, in the owner: every description of its group exists
+  // (RestoreContext::number_of). `fd` is a number of it, not always one of the final ones.
   virtual Result<void> finish(RestoreContext& context, const pb::Description& image, int fd) const {
     (void)context, (void)image, (void)fd;
     return {};

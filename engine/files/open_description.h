@@ -11,18 +11,26 @@
 #include "engine/base/unique_fd.h"
 #include "engine/procfs/fdinfo.h"
 
+namespace cryostat {
+class TaskHandle;
+}
+
 namespace cryostat::files {
 
-// A number in the target's descriptor table.
+// A number in the descriptor table of a task of the target.
 struct DescriptorSlot {
   RemoteFd fd;
   bool close_on_exec = false;
+  uint32_t table = 0;  // of the tables that are collected together, from 0
+  // "lock:" lines of its fdinfo: record locks are shown to their owner alone (fcntl_locking(2)).
+  std::vector<std::string> locks;
 };
 
 // What dup'ed numbers share. Filled from outside; nothing here has changed the target.
 struct OpenDescription {
   uint32_t id = 0;                    // from 1; 0 until numbered
-  std::vector<DescriptorSlot> slots;  // ascending, at least one
+  std::vector<DescriptorSlot> slots;  // ascending by table and number, at least one
+  const TaskHandle* task = nullptr;   // the task that has the first slot
   struct stat st = {};                // of the object itself, also when it has no name
   std::string link;                   // text of /proc/<pid>/fd/<n>
   procfs::FdInfo info;                // /proc/<pid>/fdinfo/<n>
@@ -33,6 +41,7 @@ struct OpenDescription {
   // target's too: look, don't move.
   UniqueFd copy;
 
+  // A number of it in `task`.
   RemoteFd fd() const { return slots.front().fd; }
   // An O_PATH descriptor: names a place, is not open for anything.
   bool is_path_only() const;

@@ -112,7 +112,7 @@ Result<void> collect_pipe(CollectContext& context, const OpenDescription& descri
   UniqueFd other;
   int read_end = description.copy.get();
   if (!description.readable()) {
-    other = TRY(context.task().get_fd(ends.reader->fd()));
+    other = TRY(ends.reader->task->get_fd(ends.reader->fd()));
     read_end = other.get();
   }
   for (auto& entry : TRY(peek_pipe(read_end))) pipe.add_data(std::move(entry));

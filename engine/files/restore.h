@@ -27,12 +27,13 @@ struct RestoreInputs {
   int terminal_fd = -1;
 };
 
-// Opens every description of `image`, moves them to the numbers of table `table_id` with sharing,
-// close-on-exec, flags, position and owner, fills pipes and re-adds epoll watches.
-// Preconditions: single-threaded; every number of the table is free
+// Of a checkpoint of one task: opens every description of `image`, moves them to the numbers of
+// table `table_id` with sharing, close-on-exec, flags, position and owner, fills pipes and re-adds
+// epoll watches. Preconditions: single-threaded; every number of the table is free
 // (ServiceFds::close_all_but_service) and below the soft RLIMIT_NOFILE; credentials, root and umask
 // are still cr-restore's; process group and session are the target's. Descriptors outside the table
-// are left alone. Errors: kMachine for files that are missing or changed and for missing features.
+// are left alone. The tasks of a tree do it in steps (task_descriptors.h). Errors: kMachine for
+// files that are missing or changed and for missing features.
 Result<void> restore_descriptors(const image::FilesImage& image, uint32_t table_id,
                                  const RestoreInputs& inputs);
 

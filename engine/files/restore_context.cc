@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace cryostat::files {
 
@@ -14,6 +15,45 @@ Result<UniqueFd> RestoreContext::keep(UniqueFd fd) {
     if (!moved) return fail_errno(fmt::format("duplicate descriptor to {} or above", number));
     if (!target_numbers_.contains(moved.get())) return moved;
     number = moved.get();
+  }
+}
+
+Result<int> RestoreContext::hold(uint32_t description_id, UniqueFd fd) {
+  auto kept = TRY(keep(std::move(fd)));
+  const int number = kept.get();
+  held_[description_id] = std::move(kept);
+  return number;
+}
+
+UniqueFd RestoreContext::release_held(uint32_t description_id) {
+  const auto held = held_.find(description_id);
+  if (held == held_.end()) return {};
+  auto fd = std::move(held->second);
+  held_.erase(held);
+  return fd;
+}
+
+int RestoreContext::number_of(uint32_t description_id, int otherwise) const {
+  const auto held = held_.find(description_id);
+  return held == held_.end() ? otherwise : held->second.get();
+}
+
+Result<BorrowedNumber> BorrowedNumber::take(int fd, int number) {
+  if (fd == number) return BorrowedNumber(-1, UniqueFd());
+  UniqueFd before(fcntl(number, F_DUPFD_CLOEXEC, 0));
+  if (!before && errno != EBADF) return fail_errno(fmt::format("put descriptor {} aside", number));
+  BorrowedNumber borrowed(number, std::move(before));
+  if (dup3(fd, number, O_CLOEXEC) < 0)
+    return fail_errno(fmt::format("duplicate descriptor {} to {}", fd, number));
+  return borrowed;
+}
+
+BorrowedNumber::~BorrowedNumber() {
+  if (number_ < 0) return;
+  if (before_) {
+    (void)dup3(before_.get(), number_, O_CLOEXEC);
+  } else {
+    close(number_);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -35,6 +36,14 @@ class RestoreContext {
   // doesn't use.
   Result<UniqueFd> keep(UniqueFd fd);
 
+  // Keeps a description of the image open, at a number the target doesn't use, until
+  // release_held(); returns the number.
+  Result<int> hold(uint32_t description_id, UniqueFd fd);
+  UniqueFd release_held(uint32_t description_id);
+  void release_all_held() { held_.clear(); }
+  // While it is held: the number of a description; else `otherwise`.
+  int number_of(uint32_t description_id, int otherwise) const;
+
   std::map<uint32_t, PipeEnds> pipes;   // by pipe_id
   std::map<uint32_t, UniqueFd> ghosts;  // by ghost_id; open read-write
 
@@ -42,6 +51,7 @@ class RestoreContext {
   const image::FilesImage& image_;
   const RestoreInputs& inputs_;
   std::unordered_set<int> target_numbers_;
+  std::map<uint32_t, UniqueFd> held_;  // by description id
 };
 
 // The plan's counterpart.
@@ -59,6 +69,21 @@ class CheckContext {
   const image::FilesImage& image_;
   const CheckOptions& options_;
   std::unordered_set<std::string> named_;
+};
+
+// While it lives `number` names what `fd` is; then what it named before (nothing, if so).
+class BorrowedNumber {
+ public:
+  static Result<BorrowedNumber> take(int fd, int number);
+  BorrowedNumber(BorrowedNumber&& other) noexcept
+      : number_(std::exchange(other.number_, -1)), before_(std::move(other.before_)) {}
+  BorrowedNumber& operator=(BorrowedNumber&&) = delete;
+  ~BorrowedNumber();
+
+ private:
+  BorrowedNumber(int number, UniqueFd before) : number_(number), before_(std::move(before)) {}
+  int number_;  // -1: nothing to give back
+  UniqueFd before_;
 };
 
 // A new open description of the object behind `fd`: open(2) of its /proc/self/fd entry with `flags`

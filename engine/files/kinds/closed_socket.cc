@@ -57,7 +57,7 @@ Result<void> ClosedSocketKind::collect(CollectContext& context, const OpenDescri
   const int fd = description.copy.get();
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
     return fail_errno("SO_PEERCRED");
-  if (peer.pid != context.task().pid().value)
+  if (!context.is_member(HostPid(peer.pid)))
     return fail(ErrorKind::kRefused,
                 "UNIX socket whose other end was another process's can't be checkpointed");
   image.mutable_closed_socket()->set_type(static_cast<uint32_t>(option(fd, SO_TYPE)));

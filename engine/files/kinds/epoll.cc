@@ -6,6 +6,7 @@
 #include <map>
 
 #include "engine/files/collect_context.h"
+#include "engine/files/description_groups.h"
 #include "engine/files/restore_context.h"
 
 namespace cryostat::files {
@@ -45,6 +46,18 @@ Result<void> add_spent(int epoll, const pb::EpollWatch& watch) {
   return {};
 }
 
+// The description behind a watch, as long as some task that has the instance still has it under the
+// number it was added with; nullptr otherwise.
+Result<const OpenDescription*> watched_by(const CollectContext& context,
+                                          const OpenDescription& epoll, int fd, uint32_t nth) {
+  for (const auto& slot : epoll.slots) {
+    const auto* watched = context.description_at(slot.table, fd);
+    if (watched == nullptr) continue;
+    if (TRY(context.watches_current_file(epoll, slot.table, fd, nth))) return watched;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 bool EpollKind::matches(const OpenDescription& description) const {
@@ -56,10 +69,8 @@ Result<void> EpollKind::collect(CollectContext& context, const OpenDescription& 
   auto& epoll = *image.mutable_epoll();
   std::map<int, uint32_t> seen;  // watches under the same number so far
   for (const auto& watch : description.info.epoll_watches) {
-    const auto* watched = context.description_at(watch.fd);
-    const bool current = watched != nullptr &&
-                         TRY(context.watches_current_file(description, watch.fd, seen[watch.fd]++));
-    if (!current) {
+    const auto* watched = TRY(watched_by(context, description, watch.fd, seen[watch.fd]++));
+    if (watched == nullptr) {
       return fail(
           ErrorKind::kRefused,
           fmt::format("epoll instance with a watch on descriptor {}, which was closed since "
@@ -77,18 +88,32 @@ Result<void> EpollKind::collect(CollectContext& context, const OpenDescription& 
 
 bool EpollKind::owns(const pb::Description& image) const { return image.has_epoll(); }
 
+void EpollKind::link(const pb::Description& image, DescriptionGroups& groups) const {
+  for (const auto& watch : image.epoll().watches()) groups.join(image.id(), watch.description_id());
+}
+
 Result<UniqueFd> EpollKind::restore(RestoreContext&, const pb::Description&) const {
   UniqueFd fd(epoll_create1(EPOLL_CLOEXEC));
   if (!fd) return fail_errno("create an epoll instance");
   return fd;
 }
 
-Result<void> EpollKind::finish(RestoreContext&, const pb::Description& image, int fd) const {
+// A watch is remembered by the number it is added under, which the watched description has for that
+// moment.
+Result<void> EpollKind::finish(RestoreContext& context, const pb::Description& image,
+                               int fd) const {
+  const auto number_now = [&](const pb::EpollWatch& watch) {
+    return context.number_of(watch.description_id(), watch.fd());
+  };
   // Spent ones first: making them fire must not take an event of another watch.
-  for (const auto& watch : image.epoll().watches())
-    if (is_spent(watch)) TRY(add_spent(fd, watch));
+  for (const auto& watch : image.epoll().watches()) {
+    if (!is_spent(watch)) continue;
+    const auto number = TRY(BorrowedNumber::take(number_now(watch), watch.fd()));
+    TRY(add_spent(fd, watch));
+  }
   for (const auto& watch : image.epoll().watches()) {
     if (is_spent(watch)) continue;
+    const auto number = TRY(BorrowedNumber::take(number_now(watch), watch.fd()));
     auto event = to_event(watch);
     if (epoll_ctl(fd, EPOLL_CTL_ADD, watch.fd(), &event) != 0) return watch_failure(watch);
   }

@@ -7,6 +7,7 @@
 
 #include "engine/base/plan_report.h"
 #include "engine/files/collect_context.h"
+#include "engine/files/description_groups.h"
 #include "engine/files/file_check.h"
 #include "engine/files/file_place.h"
 #include "engine/files/pipe_content.h"
@@ -58,6 +59,10 @@ void FifoKind::check(CheckContext& context, const pb::Description& image,
   if (check_type(context, pipe.fifo_path(), pipe.fifo_mode(), report) &&
       context.first_time(pipe.fifo_path()))
     report.ok(pipe.fifo_path(), "FIFO");
+}
+
+void FifoKind::link(const pb::Description& image, DescriptionGroups& groups) const {
+  groups.join_object(image.id(), "pipe", image.pipe().pipe_id());
 }
 
 Result<UniqueFd> FifoKind::restore(RestoreContext& context, const pb::Description& image) const {

@@ -8,6 +8,7 @@
 
 #include "engine/base/plan_report.h"
 #include "engine/files/collect_context.h"
+#include "engine/files/description_groups.h"
 #include "engine/files/file_check.h"
 #include "engine/files/file_place.h"
 #include "engine/files/ghost_file.h"
@@ -71,6 +72,10 @@ void GhostKind::check(CheckContext& context, const pb::Description& image,
   const auto directory = directory_of(image.regular().file().path());
   if (check_type(context, directory, S_IFDIR, report) && context.first_time(directory))
     report.ok(directory, "directory of a deleted file");
+}
+
+void GhostKind::link(const pb::Description& image, DescriptionGroups& groups) const {
+  groups.join_object(image.id(), "ghost", image.regular().ghost_id());
 }
 
 Result<UniqueFd> GhostKind::restore(RestoreContext& context, const pb::Description& image) const {

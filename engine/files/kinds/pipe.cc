@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "engine/files/collect_context.h"
+#include "engine/files/description_groups.h"
 #include "engine/files/pipe_content.h"
 #include "engine/files/restore_context.h"
 
@@ -31,6 +32,10 @@ Result<void> PipeKind::collect(CollectContext& context, const OpenDescription& d
 
 bool PipeKind::owns(const pb::Description& image) const {
   return image.has_pipe() && image.pipe().fifo_path().empty();
+}
+
+void PipeKind::link(const pb::Description& image, DescriptionGroups& groups) const {
+  groups.join_object(image.id(), "pipe", image.pipe().pipe_id());
 }
 
 Result<UniqueFd> PipeKind::restore(RestoreContext& context, const pb::Description& image) const {

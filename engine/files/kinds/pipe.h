@@ -12,6 +12,7 @@ class PipeKind final : public DescriptorKind {
   Result<void> collect(CollectContext& context, const OpenDescription& description,
                        pb::Description& image) const override;
   bool owns(const pb::Description& image) const override;
+  void link(const pb::Description& image, DescriptionGroups& groups) const override;
   Result<UniqueFd> restore(RestoreContext& context, const pb::Description& image) const override;
 };
 

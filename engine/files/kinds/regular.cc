@@ -46,10 +46,10 @@ bool RegularKind::matches(const OpenDescription& description) const {
   return S_ISREG(description.st.st_mode) && disguised_object(description).empty();
 }
 
-Result<void> RegularKind::collect(CollectContext& context, const OpenDescription& description,
+Result<void> RegularKind::collect(CollectContext&, const OpenDescription& description,
                                   pb::Description& image) const {
   auto path = TRY(locate_present(description, "file"));
-  if (description.fs_type == PROC_SUPER_MAGIC) TRY(check_proc_file(path, context.task().pid()));
+  if (description.fs_type == PROC_SUPER_MAGIC) TRY(check_proc_file(path, description.task->pid()));
   auto& file = *image.mutable_regular()->mutable_file();
   file.set_path(std::move(path));
   file.set_device(description.st.st_dev);

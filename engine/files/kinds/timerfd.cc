@@ -36,12 +36,12 @@ uint64_t clock_now_ns(int clock_id) {
 
 // A periodic timer that has expired is stopped until somebody looks: fdinfo shows no time left and
 // too few expirations. timerfd_gettime(2) makes the kernel count on without taking anything away.
-Result<procfs::TimerFdInfo> settled_info(CollectContext& context, const OpenDescription& timer) {
+Result<procfs::TimerFdInfo> settled_info(const OpenDescription& timer) {
   const auto name = fmt::format("fdinfo/{}", timer.fd().value);
   for (int attempt = 0;; ++attempt) {
     struct itimerspec ignored;
     if (timerfd_gettime(timer.copy.get(), &ignored) != 0) return fail_errno("timerfd_gettime");
-    const auto info = TRY(procfs::parse_fdinfo(TRY(context.task().proc().read(name))));
+    const auto info = TRY(procfs::parse_fdinfo(TRY(timer.task->proc().read(name))));
     if (!info.timerfd)
       return fail(ErrorKind::kRefused,
                   "timerfd whose state this kernel does not tell can't be checkpointed");
@@ -72,9 +72,9 @@ bool TimerFdKind::matches(const OpenDescription& description) const {
   return description.anonymous_inode() == "timerfd";
 }
 
-Result<void> TimerFdKind::collect(CollectContext& context, const OpenDescription& description,
+Result<void> TimerFdKind::collect(CollectContext&, const OpenDescription& description,
                                   pb::Description& image) const {
-  const auto info = TRY(settled_info(context, description));
+  const auto info = TRY(settled_info(description));
   auto& timer = *image.mutable_timer_fd();
   timer.set_clock_id(info.clock_id);
   timer.set_settime_flags(info.settime_flags);

@@ -19,7 +19,8 @@ TEST_CASE("sharing is found among many descriptors of one inode") {
   });
   const auto task = subject.handle();
   const std::array skipped = {RemoteFd(0), RemoteFd(10)};
-  const auto table = read_descriptor_table(task, skipped);
+  const TaskHandle* const tasks[] = {&task};
+  const auto table = read_descriptor_tables(tasks, skipped);
   REQUIRE(table.has_value());
   size_t numbers = 0;
   for (const auto& description : *table) {
@@ -52,7 +53,8 @@ TEST_CASE("a thousand descriptors are collected fast") {
     Refusals refusals;
     memory::SharedMemoryTable shared_memory;
     const auto start = std::chrono::steady_clock::now();
-    const auto files = collect_descriptors(task, {}, shared_memory, refusals);
+    const TaskHandle* const tasks[] = {&task};
+    const auto files = collect_descriptors(tasks, {}, shared_memory, refusals);
     best = std::min<std::chrono::nanoseconds>(best, std::chrono::steady_clock::now() - start);
     REQUIRE(files.has_value());
     CHECK(files->description_count() == 1003);

@@ -79,7 +79,8 @@ inline Collected collect(const Subject& subject, CollectOptions options = {}) {
   Collected result;
   const auto task = subject.handle();
   memory::SharedMemoryTable shared_memory;
-  auto files = collect_descriptors(task, options, shared_memory, result.refusals);
+  const TaskHandle* const tasks[] = {&task};
+  auto files = collect_descriptors(tasks, options, shared_memory, result.refusals);
   if (!files) FAIL(files.error().message());
   if (!result.refusals.empty()) return result;  // nothing is written then
   const TempFolder folder;

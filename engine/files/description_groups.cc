@@ -1,0 +1,52 @@
+#include "engine/files/description_groups.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "engine/files/kind.h"
+#include "engine/image/files_image.h"
+
+namespace cryostat::files {
+
+DescriptionGroups::DescriptionGroups(size_t description_count) : parents_(description_count + 1) {
+  std::iota(parents_.begin(), parents_.end(), 0);
+}
+
+uint32_t DescriptionGroups::group_of(uint32_t description) {
+  uint32_t root = description;
+  while (parents_[root] != root) root = parents_[root];
+  while (parents_[description] != root) description = std::exchange(parents_[description], root);
+  return root;
+}
+
+void DescriptionGroups::join(uint32_t a, uint32_t b) {
+  if (a == 0 || b == 0 || a >= parents_.size() || b >= parents_.size()) return;
+  const auto [low, high] = std::minmax({group_of(a), group_of(b)});
+  parents_[high] = low;
+}
+
+void DescriptionGroups::join_object(uint32_t description, std::string_view sort, uint64_t id) {
+  const auto [known, is_new] = objects_.emplace(std::pair(sort, id), description);
+  if (!is_new) join(known->second, description);
+}
+
+DescriptionOwners::DescriptionOwners(const image::FilesImage& image)
+    : owners_(image.descriptions.size() + 1), shared_(image.descriptions.size() + 1) {
+  DescriptionGroups groups(image.descriptions.size());
+  for (const auto& description : image.descriptions)
+    if (const auto* kind = kind_for(description)) kind->link(description, groups);
+  // First per group, at the number of its lowest description.
+  for (const auto& table : image.tables) {
+    for (const auto& entry : table.entries()) {
+      const uint32_t group = groups.group_of(entry.description_id());
+      if (owners_[group] == 0) owners_[group] = table.id();
+      if (owners_[group] != table.id()) shared_[group] = true;
+    }
+  }
+  for (uint32_t id = 1; id < owners_.size(); ++id) {
+    owners_[id] = owners_[groups.group_of(id)];
+    shared_[id] = shared_[groups.group_of(id)];
+  }
+}
+
+}  // namespace cryostat::files

@@ -1,0 +1,52 @@
+// Which open descriptions have to be opened by the same task: both ends of a pipe, the descriptions
+// of one deleted file, an epoll instance and what it watches.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace cryostat::image {
+struct FilesImage;
+}
+
+namespace cryostat::files {
+
+// Sets of description ids, joined by what their kinds say (DescriptorKind::link).
+class DescriptionGroups {
+ public:
+  explicit DescriptionGroups(size_t description_count);
+
+  // Descriptions `a` and `b` (ids) belong together. Unknown ids are left out.
+  void join(uint32_t a, uint32_t b);
+  // Every description that is joined to the object `id` of this sort ("pipe", "ghost") belongs to
+  // all others that are.
+  void join_object(uint32_t description, std::string_view sort, uint64_t id);
+
+  // The lowest id of the group.
+  uint32_t group_of(uint32_t description);
+
+ private:
+  std::vector<uint32_t> parents_;  // of id n: element n; 0 is nobody
+  std::map<std::pair<std::string_view, uint64_t>, uint32_t> objects_;
+};
+
+// Which task opens a description: the first one that has a number of it, or of any description of
+// its group. The others get it from there.
+class DescriptionOwners {
+ public:
+  explicit DescriptionOwners(const image::FilesImage& image);
+
+  // The table of the task that opens it; 0 when no table has a number of its group.
+  uint32_t owner(uint32_t description) const { return owners_[description]; }
+  // Tasks other than the owner have a number of it or of a description of its group.
+  bool is_shared(uint32_t description) const { return shared_[description]; }
+
+ private:
+  std::vector<uint32_t> owners_;
+  std::vector<bool> shared_;
+};
+
+}  // namespace cryostat::files
