@@ -38,14 +38,19 @@ add_library(cryostat_elf INTERFACE)
 target_link_libraries(cryostat_elf INTERFACE ${LIB_ELF})
 
 add_library(cryostat_deps INTERFACE)
-# fmt and xxHash are used header-only.
-target_compile_definitions(cryostat_deps INTERFACE FMT_HEADER_ONLY=1 XXH_INLINE_ALL=1 _GNU_SOURCE=1)
+# xxHash is used header-only; the code of fmt is in engine/base/formatting.cc.
+target_compile_definitions(cryostat_deps INTERFACE XXH_INLINE_ALL=1 _GNU_SOURCE=1)
 target_include_directories(cryostat_deps INTERFACE ${CMAKE_SOURCE_DIR} ${TL_EXPECTED_INCLUDE})
 target_compile_options(cryostat_deps INTERFACE -Wall -Wextra -Wno-missing-field-initializers -fno-omit-frame-pointer)
 target_link_libraries(cryostat_deps INTERFACE Threads::Threads)
 if(CRYOSTAT_SANITIZE)
-  target_compile_options(cryostat_deps INTERFACE -fsanitize=address,undefined)
+  # -O1 -g1: with -O2 the checks take longer to compile than all else together;
+  # gcc 12 takes some of their code for uses of uninitialised values.
+  target_compile_options(cryostat_deps INTERFACE -O1 -g1 -fsanitize=address,undefined -Wno-maybe-uninitialized)
   target_link_options(cryostat_deps INTERFACE -fsanitize=address,undefined)
+  if(CRYOSTAT_LIBFUZZER)
+    target_compile_options(cryostat_deps INTERFACE -fsanitize=fuzzer-no-link)
+  endif()
 else()
   target_link_options(cryostat_deps INTERFACE -static-libgcc -static-libstdc++)
 endif()

@@ -2,7 +2,7 @@
 """Runs every check and test and ends in one line: N passed, N failed, N skipped.
 
 usage: test.py BUILD_DIR [--only STEP[,STEP]] [-- argument of tests/run.py ...]
-Steps: format, layers, tidy, unit, system (round trips and harm).
+Steps: format, layers, tidy, unit, fuzz, system (round trips and harm).
 """
 import json
 import os
@@ -16,6 +16,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Formatting differs between releases of clang-format; this one's is the project's.
 CLANG_FORMAT_MAJOR = "14"
 UNIT_TIMEOUT_SECONDS = 300
+# Blobs are compiled with -mgeneral-regs-only and gcc's target pragmas, with which clang can't read headers.
+TIDY_BLOB_ARGUMENTS = [f"--extra-arg={flag}" for flag in ("-mx87", "-mmmx", "-mavx2", "-mlong-double-80")]
+# Inputs of each fuzz target: some seconds. More of them by hand: build/tests/fuzz/fuzz_images --seconds 600
+FUZZ_RUNS = {"fuzz_procfs": 100000, "fuzz_images": 4000}
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
 
 
@@ -104,8 +108,9 @@ def check_tidy(build):
         return skipped("clang-tidy", "no source file changed")
 
     def tidy(name):
-        return subprocess.run(["clang-tidy", "--quiet", "-p", str(build), name], cwd=ROOT,
-                              capture_output=True, text=True)
+        blob = name.split("/")[0] in ("parasite", "restorer", "blob")
+        return subprocess.run(["clang-tidy", "--quiet", "-p", str(build), *(TIDY_BLOB_ARGUMENTS if blob else []),
+                               name], cwd=ROOT, capture_output=True, text=True)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         done = list(pool.map(tidy, files))
@@ -142,6 +147,22 @@ def check_unit(build):
     return sum((run_unit(program) for program in programs if os.access(program, os.X_OK)), Count())
 
 
+def check_fuzz(build):
+    total = Count()
+    for name, runs in FUZZ_RUNS.items():
+        program = build / "tests" / "fuzz" / name
+        label = name.replace("_", ".")
+        try:
+            done = subprocess.run([str(program), "--runs", str(runs)], cwd=ROOT, capture_output=True,
+                                  text=True, errors="replace", timeout=UNIT_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            total += failed(label, f"no end after {UNIT_TIMEOUT_SECONDS} s")
+            continue
+        total += (passed(label, f" ({done.stdout.strip()})") if done.returncode == 0
+                  else failed(label, done.stdout + done.stderr[-6000:]))
+    return total
+
+
 def check_system(build):
     runner = ROOT / "tests" / "run.py"
     if not runner.exists():
@@ -162,7 +183,7 @@ def check_system(build):
 
 
 STEPS = {"format": check_format, "layers": check_layers, "tidy": check_tidy, "unit": check_unit,
-         "system": check_system}
+         "fuzz": check_fuzz, "system": check_system}
 RUNNER_ARGUMENTS = []
 
 

@@ -116,7 +116,8 @@ def run_all(tests, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--filter", action="append", help="only tests whose name has this text (repeatable)")
+    parser.add_argument("name", nargs="*", help="only tests whose name has one of these texts")
+    parser.add_argument("--filter", action="append", default=[], help="the same, as an option")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--build", default=str(HERE.parent / "build"), help="build folder with bin/ and tests/")
     parser.add_argument("--full", action="store_true", help="the slow tests too, and the long form of others")
@@ -124,7 +125,7 @@ def main():
     parser.add_argument("--keep", action="store_true", help="leave the tests' folders in /tmp")
     options = parser.parse_args()
     options.build = os.path.abspath(options.build)
-    tests = discover(options.filter)
+    tests = discover(options.name + options.filter)
     if not options.full:
         tests = [(name, function) for name, function in tests if not getattr(function, "slow", False)]
     if options.list:

@@ -54,6 +54,13 @@ std::string read_boot_id() {
   return id;
 }
 
+// sethostname(2) takes any bytes, a protobuf string only UTF-8.
+std::string ascii(std::string text) {
+  for (char& byte : text)
+    if ((byte & 0x80) != 0) byte = '?';
+  return text;
+}
+
 void fill_defaults(pb::Manifest& manifest) {
   manifest.set_format_version(kImageFormatVersion);
   manifest.set_page_size_bytes(kPageSize);
@@ -62,7 +69,7 @@ void fill_defaults(pb::Manifest& manifest) {
   utsname names{};
   uname(&names);
   if (manifest.kernel_release().empty()) manifest.set_kernel_release(names.release);
-  if (manifest.host_name().empty()) manifest.set_host_name(names.nodename);
+  if (manifest.host_name().empty()) manifest.set_host_name(ascii(names.nodename));
   if (manifest.created_unix_ns() == 0) {
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);

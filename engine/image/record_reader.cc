@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <google/protobuf/message_lite.h>
+#include <google/protobuf/stubs/logging.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,7 +17,13 @@ namespace cryostat::image {
 
 namespace {
 constexpr size_t kReadAheadBytes = 64 << 10;
+
+// libprotobuf prints what it finds wrong with a message; our errors say it, once.
+void silence_protobuf() {
+  static const auto former = google::protobuf::SetLogHandler(nullptr);
+  (void)former;
 }
+}  // namespace
 
 Result<void> check_file_header(const FileHeader& header, FileType type, const std::string& path) {
   const auto damaged = [&](std::string reason) {
@@ -38,6 +45,7 @@ Result<void> check_file_header(const FileHeader& header, FileType type, const st
 }
 
 Result<RecordReader> RecordReader::open(UniqueFd fd, std::string path, FileType type) {
+  silence_protobuf();
   struct stat info;
   if (fstat(fd.get(), &info) != 0) return fail_errno(fmt::format("stat {}", path));
   RecordReader reader(std::move(fd), std::move(path), static_cast<uint64_t>(info.st_size));

@@ -1,5 +1,8 @@
 // Whole checkpoints: what is written is read back, and no damage goes unnoticed.
+#include <sched.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -129,6 +132,25 @@ TEST_CASE("another architecture is a machine that does not fit") {
   const auto result = read_everything(folder.path());
   CHECK(mentions(message_of(result), "aarch64"));
   CHECK(result.error().kind() == ErrorKind::kMachine);
+}
+
+TEST_CASE("a host name that is not UTF-8 does not spoil the checkpoint") {
+  const TempFolder folder;
+  const pid_t pid = fork();
+  if (pid == 0) {
+    if (unshare(CLONE_NEWUTS) != 0 || sethostname("\xff\xfe", 2) != 0) _exit(77);
+    _exit(write_sample(folder.path(), sample_parts()) ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(pid, &status, 0) == pid);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+    WARN("skipped: a UTS namespace of its own is not permitted here");
+    return;
+  }
+  REQUIRE(status == 0);
+  const auto reader = CheckpointReader::open(folder.path());
+  REQUIRE(reader);
+  CHECK(reader->manifest().host_name() == "??");
 }
 
 TEST_CASE("a writer without commit leaves nothing") {
