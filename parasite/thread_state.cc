@@ -2,6 +2,8 @@
 
 #include <asm/unistd.h>
 
+#include <cstddef>
+
 #include "engine/kernel/raw_syscall.h"
 #include "proto/wire/state_calls.h"
 
@@ -71,6 +73,12 @@ void collect_capabilities(wire::ThreadStateReport* report) {
 void collect_scheduling(wire::ThreadStateReport* report) {
   note(report, raw_syscall(__NR_sched_getattr, 0, address_of(report->sched_attr),
                            sizeof(report->sched_attr), 0));
+  // sched_getattr(2) tells the nice value of SCHED_OTHER and SCHED_BATCH only; under other policies
+  // it is kept for the day the thread leaves them. The raw getpriority(2) gives 20 - nice.
+  const int64_t priority = raw_syscall(__NR_getpriority, kPrioProcess, 0);
+  const auto nice = static_cast<int32_t>(20 - priority);
+  if (priority > 0)
+    __builtin_memcpy(report->sched_attr + offsetof(KernelSchedAttr, nice), &nice, sizeof(nice));
   // EINVAL when the machine has more CPUs than the mask holds.
   report->affinity_bytes = static_cast<int32_t>(raw_syscall(
       __NR_sched_getaffinity, 0, sizeof(report->affinity), address_of(report->affinity)));

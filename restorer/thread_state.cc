@@ -2,6 +2,8 @@
 
 #include <asm/unistd.h>
 
+#include <cstddef>
+
 #include "restorer/credentials.h"
 #include "restorer/state_step.h"
 
@@ -18,9 +20,15 @@ void apply_scheduling(const ThreadState& state, void* arena, StateStep& step) {
   if (state.calls & wire::kSetAffinity)
     step.run(StateCall::kAffinity, state.tid, __NR_sched_setaffinity, 0, state.affinity.count,
              address_of(state.affinity.in(arena)));
-  if (state.calls & wire::kSetScheduling)
+  if (state.calls & wire::kSetScheduling) {
+    // sched_setattr(2) takes the nice value of SCHED_OTHER and SCHED_BATCH only.
+    int32_t nice = 0;
+    __builtin_memcpy(&nice, state.sched_attr + offsetof(KernelSchedAttr, nice), sizeof(nice));
+    step.run(StateCall::kScheduling, state.tid, __NR_setpriority, kPrioProcess, 0,
+             static_cast<uint64_t>(static_cast<int64_t>(nice)));
     step.run(StateCall::kScheduling, state.tid, __NR_sched_setattr, 0, address_of(state.sched_attr),
              0);
+  }
   if (state.calls & wire::kSetIoPriority)
     step.run(StateCall::kIoPriority, state.io_priority, __NR_ioprio_set, kIoprioWhoProcess, 0,
              static_cast<uint64_t>(static_cast<int64_t>(state.io_priority)));

@@ -61,6 +61,7 @@ inline constexpr uint64_t kArchGetUntagMask = 0x4001;  // 6.4
 inline constexpr uint64_t kArchShstkStatus = 0x5005;   // 6.6
 
 inline constexpr uint64_t kIoprioWhoProcess = 1;
+inline constexpr uint64_t kPrioProcess = 0;  // PRIO_PROCESS; 0 is the calling thread
 
 // securebits(7).
 inline constexpr uint32_t kSecbitNoSetuidFixup = 1u << 2;

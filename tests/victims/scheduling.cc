@@ -68,8 +68,8 @@ int main(int argc, char** argv) {
   victim::Victim self(argc, argv);
   static Setting settings[] = {
       {SCHED_OTHER, 0, 5, -1, 0},         {SCHED_BATCH, 0, 10, 0, (2 << 13) | 3},
-      {SCHED_IDLE, 0, 0, -1, 3 << 13},    {SCHED_FIFO, 7, 0, -1, 0},
-      {SCHED_RR, 3, 0, 0, (1 << 13) | 2}, {SCHED_OTHER | SCHED_RESET_ON_FORK, 0, -3, -1, 0},
+      {SCHED_IDLE, 0, 3, -1, 3 << 13},    {SCHED_FIFO, 7, -2, -1, 0},
+      {SCHED_RR, 3, 9, 0, (1 << 13) | 2}, {SCHED_OTHER | SCHED_RESET_ON_FORK, 0, -3, -1, 0},
   };
   for (auto& setting : settings)
     self.must(pthread_create(&setting.thread, nullptr, body, &setting) == 0, "thread");

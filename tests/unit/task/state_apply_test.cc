@@ -169,6 +169,21 @@ TEST_CASE("name, scheduling, slack and affinity come back") {
         }) == 0);
 }
 
+TEST_CASE("the nice value of a thread whose policy does not use it comes back") {
+  CHECK(in_child([] {
+          pb::Thread image = own_image();
+          image.mutable_scheduling()->set_policy(SCHED_IDLE);
+          image.mutable_scheduling()->set_nice(9);
+          image.mutable_scheduling()->set_runtime_ns(0);
+          WANT(apply(image) == 0);
+          WANT(getpriority(PRIO_PROCESS, 0) == 9);
+          const pb::Thread now = own_image();
+          WANT(now.scheduling().policy() == SCHED_IDLE);
+          WANT(now.scheduling().nice() == 9);
+          return 0;
+        }) == 0);
+}
+
 TEST_CASE("an alternate stack comes back") {
   CHECK(in_child([] {
           static char stack_memory[65536];
