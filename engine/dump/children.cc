@@ -12,6 +12,9 @@ namespace cryostat::dump {
 
 namespace {
 
+// With more, listing all processes of the machine may be the shorter way.
+constexpr size_t kFewThreads = 32;
+
 Result<void> append_numbers(const std::string& text, std::vector<HostPid>& pids) {
   const char* at = text.data();
   const char* const end = at + text.size();
@@ -59,10 +62,12 @@ Result<pid_t> last_allocated_pid() {
 }
 
 Result<std::vector<HostPid>> children_of(const TaskHandle& target) {
-  const ProcDir proc = TRY(ProcDir::open("/proc"));
-  const std::vector<int> pids = TRY(proc.list_numbers("."));
   const std::vector<int> tids = TRY(target.proc().list_numbers("task"));
-  if (tids.size() > pids.size()) return children_by_parent(proc, pids, target.pid());
+  if (tids.size() > kFewThreads) {
+    const ProcDir proc = TRY(ProcDir::open("/proc"));
+    const std::vector<int> pids = TRY(proc.list_numbers("."));
+    if (tids.size() > pids.size()) return children_by_parent(proc, pids, target.pid());
+  }
   std::vector<HostPid> children;
   for (const int tid : tids) {
     const auto text = target.proc().read(fmt::format("task/{}/children", tid));
@@ -73,7 +78,8 @@ Result<std::vector<HostPid>> children_of(const TaskHandle& target) {
     struct stat unused;
     const std::string thread = fmt::format("task/{}", tid);
     if (fstatat(target.proc().fd(), thread.c_str(), &unused, 0) == 0) {
-      return children_by_parent(proc, pids, target.pid());
+      const ProcDir proc = TRY(ProcDir::open("/proc"));
+      return children_by_parent(proc, TRY(proc.list_numbers(".")), target.pid());
     }
   }
   std::sort(children.begin(), children.end());

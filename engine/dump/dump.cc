@@ -18,6 +18,7 @@
 #include "engine/memory/mapped_file_table.h"
 #include "engine/memory/page_transfer.h"
 #include "engine/memory/shared_memory.h"
+#include "engine/memory/smaps_reader.h"
 #include "engine/procfs/statm.h"
 #include "engine/procfs/task_handle.h"
 #include "engine/ptrace/seized_task.h"
@@ -33,6 +34,9 @@ namespace {
 constexpr std::array kStages = {"prepare",        "freeze",        "inject",       "collect task",
                                 "collect memory", "collect files", "write memory", "cure",
                                 "release",        "commit"};
+
+// Page data of a target this small is written when it runs again.
+constexpr size_t kDeferredBytes = 1 << 20;
 
 // One dump, as its list of stages; what a stage leaves for later ones is a member. Members are
 // destroyed in reverse order: the parasite is cured before its task is released.
@@ -84,6 +88,7 @@ class Dump {
   Refusals refusals_;
   memory::SharedMemoryTable shared_memory_;
   memory::MappedFileTable mapped_files_;
+  std::optional<memory::SmapsReader> smaps_;
   std::optional<SeizedTask> seized_;
   std::optional<InfectedTask> infected_;
   task::SleepSamples sleeps_;
@@ -100,6 +105,7 @@ Result<void> Dump::prepare() {
   pid_mark_ = TRY(precheck(*handle_, refusals_));
   TRY(refusals_.check());
   if (!options_.dry_run) TRY(create_images());
+  smaps_.emplace();
   warm_up();
   sleeps_ = task::sample_sleeps(*handle_);
   return stop_.check();
@@ -110,6 +116,7 @@ Result<void> Dump::create_images() {
   writer_.emplace(TRY(image::CheckpointWriter::create(options_.images_dir)));
   TRY(writer_->stream(image::FileType::kPagemap));
   TRY(writer_->stream(image::FileType::kFiles));
+  writer_->pages().defer_pages(kDeferredBytes);
   return {};
 }
 
@@ -123,6 +130,7 @@ Result<void> Dump::freeze() {
   log::info("pid {}: {} threads stopped", options_.pid.value, seized_->threads().size());
   const Span span("inject");
   infected_.emplace(TRY(InfectedTask::inject(*seized_, deadline, stop_)));
+  smaps_->request(*handle_);  // with the parasite's area, which shows the flags of new mappings
   return {};
 }
 
@@ -160,6 +168,7 @@ Result<void> Dump::collect_memory() {
   collect.parasite_area = {infected_->area_start().value, infected_->area_end().value};
   collect.current_brk = RemoteAddr(task_->report.program_break);
   collect.ghost_limit_bytes = options_.ghost_limit_bytes;
+  collect.smaps = &*smaps_;
   space_.emplace(TRY(
       memory::collect_address_space(*handle_, collect, shared_memory_, mapped_files_, refusals_)));
   task::describe_address_space(task_->report, space_->space);

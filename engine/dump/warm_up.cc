@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "engine/base/ids.h"
+#include "engine/infect/thread_origin.h"
 
 // Bounds of the program's image, by the linker.
 extern "C" const char __executable_start[];
@@ -59,6 +60,7 @@ void warm_up() {
   populate(address_of(edata) - 1, address_of(end), kPopulateWrite);
   warm_heap();
   warm_stack();
+  (void)this_xsave_layout();  // asks the processor: slow in a virtual machine
 }
 
 }  // namespace cryostat::dump

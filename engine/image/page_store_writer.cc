@@ -43,10 +43,11 @@ Result<void> PageStoreWriter::put_sums_bytes(const void* bytes, size_t size) {
   hash_->add(bytes, size);
   sums_size_bytes_ += size;
   buffer_.insert(buffer_.end(), first, first + size);
-  return buffer_.size() >= kFlushBytes ? flush() : Result<void>{};
+  return buffer_.size() >= kFlushBytes ? flush_sums() : Result<void>{};
 }
 
 Result<uint64_t> PageStoreWriter::add_sums(std::span<const PageSum> sums) {
+  TRY(write_deferred());
   const uint64_t first = page_count_;
   TRY(put_sums_bytes(sums.data(), sums.size_bytes()));
   page_count_ += sums.size();
@@ -57,12 +58,39 @@ Result<uint64_t> PageStoreWriter::append_pages(std::span<const uint8_t> pages) {
   if (pages.size() % kPageSize != 0)
     return fail(ErrorKind::kFailed,
                 fmt::format("append {} bytes to pages.img: not whole pages", pages.size()));
-  TRY(pwrite_all(pages_.get(), pages.data(), pages.size(), next_offset_bytes(),
+  const uint64_t first = page_count_;
+  if (pages.size() <= most_deferred_bytes_ - deferred_.size()) {
+    deferred_.insert(deferred_.end(), pages.begin(), pages.end());
+  } else {
+    TRY(write_deferred());
+    TRY(write_pages(pages, first));
+  }
+  page_count_ += pages.size() / kPageSize;
+  return first;
+}
+
+void PageStoreWriter::defer_pages(size_t most_bytes) {
+  most_deferred_bytes_ = most_bytes;
+  // Touched here, so that it is not while the target waits.
+  deferred_.resize(most_bytes);
+  deferred_.clear();
+}
+
+Result<void> PageStoreWriter::write_pages(std::span<const uint8_t> pages, uint64_t first_index) {
+  TRY(pwrite_all(pages_.get(), pages.data(), pages.size(), first_index * kPageSize,
                  path_of(directory_, FileType::kPages)));
   std::vector<PageSum> sums;
   sums.reserve(pages.size() / kPageSize);
   for (size_t at = 0; at < pages.size(); at += kPageSize) sums.push_back(page_sum(&pages[at]));
-  return add_sums(sums);
+  return put_sums_bytes(sums.data(), sums.size() * sizeof(PageSum));
+}
+
+// What is deferred are always the last pages.
+Result<void> PageStoreWriter::write_deferred() {
+  if (deferred_.empty()) return {};
+  TRY(write_pages(deferred_, page_count_ - deferred_.size() / kPageSize));
+  deferred_.clear();
+  return {};
 }
 
 Error PageStoreWriter::pages_write_error(int errno_value, uint64_t bytes_left) const {
@@ -70,6 +98,11 @@ Error PageStoreWriter::pages_write_error(int errno_value, uint64_t bytes_left) c
 }
 
 Result<void> PageStoreWriter::flush() {
+  TRY(write_deferred());
+  return flush_sums();
+}
+
+Result<void> PageStoreWriter::flush_sums() {
   TRY(write_all(sums_.get(), buffer_.data(), buffer_.size(),
                 path_of(directory_, FileType::kPageSums)));
   buffer_.clear();

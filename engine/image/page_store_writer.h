@@ -34,6 +34,10 @@ class PageStoreWriter {
   // next_index() past them. Returns the index of the first one.
   Result<uint64_t> add_sums(std::span<const PageSum> sums);
 
+  // From now on append_pages() keeps pages in memory, up to `most_bytes` of them: they are hashed
+  // and written when more come or at the flush. A small dump has its target run by then.
+  void defer_pages(size_t most_bytes);
+
   // Writes whole pages (size a multiple of 4096) at the end and adds their sums. Returns the index
   // of the first one.
   Result<uint64_t> append_pages(std::span<const uint8_t> pages);
@@ -42,7 +46,7 @@ class PageStoreWriter {
   // was still to be written.
   Error pages_write_error(int errno_value, uint64_t bytes_left) const;
 
-  // Flushes the sums. Called by CheckpointWriter::commit().
+  // Writes what was kept back: deferred pages, sums. Called by CheckpointWriter::commit().
   Result<void> flush();
   int sums_fd() const { return sums_.get(); }
   uint64_t sums_size_bytes() const { return sums_size_bytes_; }
@@ -50,13 +54,18 @@ class PageStoreWriter {
 
  private:
   Result<void> put_sums_bytes(const void* bytes, size_t size);
+  Result<void> write_pages(std::span<const uint8_t> pages, uint64_t first_index);
+  Result<void> write_deferred();
+  Result<void> flush_sums();
 
   UniqueFd pages_;
   UniqueFd sums_;
   std::string directory_;
   std::vector<uint8_t> buffer_;
   std::unique_ptr<FileHash> hash_;
-  uint64_t page_count_ = 0;
+  uint64_t page_count_ = 0;  // with those deferred
+  std::vector<uint8_t> deferred_;
+  size_t most_deferred_bytes_ = 0;
   uint64_t sums_size_bytes_ = 0;
 };
 

@@ -44,17 +44,20 @@ constexpr std::chrono::seconds kRemoteSyscallTimeout(10);
 const StopRequest kNoStopRequest;
 constexpr int kShadowStackRegisters = 0x204;  // NT_X86_SHSTK, 6.6
 
-// The part of the header that one call uses.
-struct CallPart {
+// The part of the header that one call uses: what is asked …
+struct CallRequest {
   ParasiteOp op;
   uint32_t done;
   uint64_t data_offset;
   int32_t error;
   int32_t result_fd;
+};
+// … and what is answered.
+struct CallPart : CallRequest {
   int32_t channel[2];
 };
 constexpr size_t kCallOffset = offsetof(ParasiteHeader, op);
-static_assert(offsetof(CallPart, channel) == offsetof(ParasiteHeader, channel) - kCallOffset);
+static_assert(sizeof(CallRequest) == offsetof(ParasiteHeader, channel) - kCallOffset);
 
 // Threads in which running other code would be seen or would fail.
 Result<void> check_infectable(const SeizedTask& task) {
@@ -147,7 +150,9 @@ class InfectedTask::Impl {
   int stop_signal_ = 0;
   bool changed_ = false;  // the leader's registers or mask are not as saved
   bool mapped_ = false;
-  bool broken_ = false;  // the parasite faulted or was broken off
+  bool executable_ = false;       // the whole area is
+  bool vectors_touched_ = false;  // all else runs on general registers (cmake/Blob.cmake)
+  bool broken_ = false;           // the parasite faulted or was broken off
   UniqueFd channel_;
   bool channel_tried_ = false;  // descriptors may be open in the target
   std::optional<wire::ThreadStateReport> leader_report_;
@@ -157,8 +162,7 @@ Result<void> InfectedTask::Impl::inject(const Deadline& deadline) {
   TRY(check_infectable(seized_));
   TRY(stop_.check());
   if (deadline.expired()) return fail(ErrorKind::kFailed, "timed out before the injection");
-  const auto status = TRY(procfs::parse_status(TRY(seized_.task().proc().read("status"))));
-  stop_signal_ = choose_stop_signal(status);
+  stop_signal_ = choose_stop_signal(*TRY(seized_.status()));
   changed_ = true;
   stub_ = TRY(SyscallStub::place(seized_.task(), leader()));
   TRY(map_area());
@@ -174,10 +178,16 @@ Result<void> InfectedTask::Impl::map_area() {
   area_.slots = std::min(seized_.threads().size() - 1, ParasiteArea::kMaxSlots);
   // Shared, though nobody shares it: the kernel merges private mappings with neighbours of the
   // target.
-  const int64_t address =
-      TRY(check_remote(remote_syscall(SYS_mmap, {0, area_.size_bytes(), PROT_READ | PROT_WRITE,
-                                                 MAP_SHARED | MAP_ANONYMOUS, ~uint64_t{0}, 0}),
-                       "map the parasite", pid()));
+  const auto map = [this](uint64_t protection) {
+    return remote_syscall(
+        SYS_mmap, {0, area_.size_bytes(), protection, MAP_SHARED | MAP_ANONYMOUS, ~uint64_t{0}, 0});
+  };
+  // Where that is allowed, writable and executable from the start: a second call would take as long
+  // as all the parasite does in its first.
+  int64_t address = TRY(map(PROT_READ | PROT_WRITE | PROT_EXEC));
+  executable_ = !is_syscall_error(address);
+  if (address == -EACCES || address == -EPERM) address = TRY(map(PROT_READ | PROT_WRITE));
+  TRY(check_remote(address, "map the parasite", pid()));
   area_.start = RemoteAddr(static_cast<uint64_t>(address));
   mapped_ = true;
   return park();
@@ -198,6 +208,7 @@ Result<void> InfectedTask::Impl::load_area() {
       {std::as_bytes(blob.bytes), area_.start},
       {std::as_bytes(std::span(&header, 1)).first(header_bytes), area_.header()}};
   TRY_IN(kernel::write_memory(pid(), parts), "load the parasite");
+  if (executable_) return {};
   TRY(check_remote(remote_syscall(SYS_mprotect, {area_.start.value, blob.text_bytes,
                                                  PROT_READ | PROT_EXEC, 0, 0, 0}),
                    "make the parasite executable", pid()));
@@ -209,19 +220,14 @@ Result<CallPart> InfectedTask::Impl::run_call(ParasiteOp op, uint64_t data_offse
     return fail(ErrorKind::kFailed, fmt::format("the parasite in pid {} is gone", pid().value));
   }
   const RemoteAddr part_address = area_.header() + kCallOffset;
-  CallPart part = TRY(kernel::read_object<CallPart>(pid(), part_address));
-  part.op = op;
-  part.done = 0;
-  part.data_offset = data_offset;
-  part.error = 0;
-  part.result_fd = fd;
-  TRY(kernel::write_object(pid(), part, part_address));
+  TRY(kernel::write_object(pid(), CallRequest{op, 0, data_offset, 0, fd}, part_address));
 
   const BlobRun run{area_.start + parasite_blob::parasite_call_entry, area_.header(),
                     area_.stack_top(), area_.header() + offsetof(ParasiteHeader, done),
                     stop_signal_};
   BlobThread thread(pid(), leader());
   const bool transfer = op == ParasiteOp::kWritePages;
+  if (transfer) vectors_touched_ = true;
   const Deadline deadline = transfer ? Deadline::in(kTransferTimeout) : Deadline::in(kCallTimeout);
   broken_ = true;  // until it came back
   TRY(thread.start(run));
@@ -346,7 +352,8 @@ Result<void> InfectedTask::Impl::unmap_area() {
 
 Result<void> InfectedTask::Impl::restore_leader() {
   // Registers last: until then the thread, if let go, returns through the stub.
-  const auto extended = ptrace::set_xstate(leader().tid, leader().xstate);
+  const auto extended =
+      vectors_touched_ ? ptrace::set_xstate(leader().tid, leader().xstate) : Result<void>{};
   const auto mask = ptrace::set_signal_mask(leader().tid, leader().signal_mask);
   TRY(ptrace::set_registers(leader().tid, leader().registers));
   TRY(extended);

@@ -61,11 +61,20 @@ std::optional<uint64_t> find_room(std::span<const unsigned char> image) {
   return last_stub;
 }
 
+// The image with all that its headers say is loaded, in whole pages; less when it can't be read.
 std::vector<unsigned char> read_image(int memory, uint64_t address) {
-  std::vector<unsigned char> image(kMaxVdsoBytes);
-  const ssize_t got = pread(memory, image.data(), image.size(), static_cast<off_t>(address));
-  image.resize(got > 0 ? static_cast<size_t>(got) : 0);
-  return image;
+  // The usual size; a larger one is read a second time.
+  std::vector<unsigned char> image(2 * kPageSize);
+  for (;;) {
+    const ssize_t got = pread(memory, image.data(), image.size(), static_cast<off_t>(address));
+    if (got != static_cast<ssize_t>(image.size())) {
+      image.resize(got > 0 ? static_cast<size_t>(got) : 0);
+      return image;
+    }
+    const uint64_t bytes = std::min<uint64_t>(loaded_bytes(image).value_or(0), kMaxVdsoBytes);
+    if (page_align_up(bytes) <= image.size()) return image;
+    image.resize(page_align_up(bytes));
+  }
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "engine/kernel/process_memory.h"
 #include "engine/memory/mm_layout.h"
 #include "engine/memory/shared_memory.h"
+#include "engine/memory/smaps_reader.h"
 #include "engine/memory/vma_backing.h"
 #include "engine/procfs/maps.h"
 #include "engine/procfs/task_handle.h"
@@ -93,7 +94,7 @@ class Collector {
   }
 
   Result<AddressSpaceState> run() {
-    const auto entries = TRY(procfs::parse_smaps(TRY(task_.proc().read("smaps"))));
+    const auto entries = TRY(read_areas());
     for (const SmapsEntry& entry : entries) TRY(add(entry));
     pb::AddressSpace& space = state_.space;
     *space.mutable_layout() = TRY(read_mm_layout(task_, options_.current_brk));
@@ -104,6 +105,11 @@ class Collector {
   }
 
  private:
+  Result<std::vector<SmapsEntry>> read_areas() {
+    if (options_.smaps != nullptr) return options_.smaps->take(task_);
+    return procfs::parse_smaps(TRY(task_.proc().read("smaps")));
+  }
+
   Result<void> add(const SmapsEntry& entry) {
     const RemoteRange& area = options_.parasite_area;
     if (entry.end <= area.start || entry.start >= area.end) return add_outside(entry);

@@ -82,6 +82,7 @@ SeizedTask::SeizedTask(SeizedTask&& other) noexcept
     : task_(other.task_),
       seized_(std::move(other.seized_)),
       threads_(std::move(other.threads_)),
+      status_(std::move(other.status_)),
       stop_signal_(other.stop_signal_),
       seccomp_suspended_(other.seccomp_suspended_),
       owned_(std::exchange(other.owned_, false)) {}
@@ -93,6 +94,14 @@ SeizedTask::~SeizedTask() {
 }
 
 HostPid SeizedTask::pid() const { return task_->pid(); }
+
+Result<const procfs::Status*> SeizedTask::status() {
+  if (status_ == nullptr) {
+    status_ = std::make_shared<const procfs::Status>(
+        TRY(procfs::parse_status(TRY(task_->proc().read("status")))));
+  }
+  return status_.get();
+}
 
 Result<void> SeizedTask::seize_all(const Deadline& deadline, const StopRequest& stop) {
   std::unordered_set<pid_t> known;

@@ -4,6 +4,7 @@
 #include <sys/user.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -15,6 +16,9 @@
 namespace cryostat {
 
 class TaskHandle;
+namespace procfs {
+struct Status;
+}
 
 // One thread as it was found: saved before anything was changed, never edited.
 struct SavedThread {
@@ -62,6 +66,9 @@ class SeizedTask {
   // (PTRACE_O_SUSPEND_SECCOMP; needs CAP_SYS_ADMIN).
   bool seccomp_suspended() const { return seccomp_suspended_; }
 
+  // /proc/<pid>/status as it was when first asked for; the text takes the kernel a while.
+  Result<const procfs::Status*> status();
+
   // Precondition: registers and signal masks are as saved (InfectedTask::cure() did that).
   // kTargetGone when the task died meanwhile; it is released all the same.
   Result<void> release(Mode mode);
@@ -81,6 +88,7 @@ class SeizedTask {
   const TaskHandle* task_;
   std::vector<Tid> seized_;           // in order of seizure; all that must be let go
   std::vector<SavedThread> threads_;  // complete once freeze() succeeded
+  std::shared_ptr<const procfs::Status> status_;
   int stop_signal_ = 0;
   bool seccomp_suspended_ = true;
   bool owned_ = true;

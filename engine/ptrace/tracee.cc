@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <linux/filter.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -67,6 +68,9 @@ class BlockedSigchld {
   sigset_t set_;
   sigset_t before_;
 };
+
+// A thread of the parasite comes back within microseconds, sooner than a sleeping engine wakes up.
+constexpr std::chrono::microseconds kSpinTime(100);
 
 // SIGCHLD may be taken by another thread of the engine: then this is how late a stop is noticed.
 constexpr std::chrono::milliseconds kLongestNap(10);
@@ -212,7 +216,11 @@ Result<std::optional<WaitStatus>> poll(Tid tid) {
 }
 
 Result<WaitStatus> wait(Tid tid, const Deadline& deadline, const StopRequest& stop) {
-  if (const auto now = TRY(poll(tid))) return *now;
+  // Yielding, for machines with one processor.
+  for (const Deadline spin = Deadline::in(kSpinTime);; sched_yield()) {
+    if (const auto now = TRY(poll(tid))) return *now;
+    if (spin.expired()) break;
+  }
   BlockedSigchld sigchld;
   for (;;) {
     // After blocking SIGCHLD and after each nap: no change can slip in between look and sleep.

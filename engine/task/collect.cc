@@ -77,10 +77,10 @@ class Collector {
 
 Result<void> Collector::collect_process(const CollectOptions& options) {
   const procfs::Stat stat = TRY(procfs::parse_stat(TRY(handle_.proc().read("stat"))));
-  const procfs::Status status = TRY(procfs::parse_status(TRY(handle_.proc().read("status"))));
+  const procfs::Status& status = *TRY(seized_.status());
   pb::Task& image = out_.task;
   save_session(stat, options.shell_job, refusals_, image);
-  TRY(save_limits(TRY(handle_.proc().read("limits")), image));
+  TRY(save_limits(handle_, image));
   TRY(save_process_attributes(handle_, stat, status, refusals_, image));
   image.set_thread_count(static_cast<uint32_t>(seized_.threads().size()));
   image.set_stopped(seized_.was_stopped());

@@ -5,9 +5,11 @@
 #include <sys/resource.h>
 
 #include <array>
+#include <vector>
 
 #include "engine/base/plan_report.h"
 #include "engine/procfs/limits.h"
+#include "engine/procfs/task_handle.h"
 #include "engine/task/start_state.h"
 #include "proto/task.pb.h"
 
@@ -39,8 +41,27 @@ std::string limit_name(unsigned resource) {
   return "resource limit " + std::to_string(resource);
 }
 
-Result<void> save_limits(std::string_view proc_limits, pb::Task& image) {
-  for (const procfs::Limit& limit : TRY(procfs::parse_limits(proc_limits))) {
+namespace {
+
+// Sixteen short calls take less than the kernel's text. False where they are not allowed.
+bool ask_limits(HostPid pid, std::vector<procfs::Limit>& limits) {
+  limits.reserve(kNames.size());
+  for (unsigned resource = 0; resource < kNames.size(); ++resource) {
+    rlimit limit{};
+    if (prlimit(pid.value, static_cast<__rlimit_resource>(resource), nullptr, &limit) != 0)
+      return false;
+    limits.push_back({static_cast<int>(resource), limit.rlim_cur, limit.rlim_max});
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<void> save_limits(const TaskHandle& task, pb::Task& image) {
+  std::vector<procfs::Limit> limits;
+  if (!ask_limits(task.pid(), limits))
+    limits = TRY(procfs::parse_limits(TRY(task.proc().read("limits"))));
+  for (const procfs::Limit& limit : limits) {
     pb::ResourceLimit& saved = *image.add_limits();
     saved.set_resource(static_cast<uint32_t>(limit.resource));
     saved.set_soft(limit.soft);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 
 #include "engine/base/error.h"
 #include "engine/base/wire_arena.h"
@@ -10,7 +9,8 @@
 
 namespace cryostat {
 class PlanReport;
-}
+class TaskHandle;
+}  // namespace cryostat
 namespace cryostat::pb {
 class Task;
 }
@@ -19,9 +19,8 @@ namespace cryostat::task {
 
 struct StartState;
 
-// Dump: text of /proc/<pid>/limits, readable without CAP_SYS_RESOURCE (prlimit(2) is not, across
-// users).
-Result<void> save_limits(std::string_view proc_limits, pb::Task& image);
+// Dump. Without CAP_SYS_RESOURCE prlimit(2) is refused across users: then from /proc/<pid>/limits.
+Result<void> save_limits(const TaskHandle& task, pb::Task& image);
 
 // Restore, planning: hard limits above our own that we may not raise.
 void check_limits(const pb::Task& image, const StartState& start, PlanReport& report);

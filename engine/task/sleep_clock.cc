@@ -185,8 +185,10 @@ const SleepSample* SleepSamples::find(Tid tid) const {
 }
 
 bool SleepSamples::need_timers() const {
-  return std::ranges::any_of(samples_,
-                             [](const auto& entry) { return entry.second.timeout_ns != 0; });
+  // A wait that is shorter than the freeze itself is hardly longer when it is waited again.
+  constexpr int64_t kShortest = kNanosPerMilli;
+  return std::ranges::any_of(
+      samples_, [](const auto& entry) { return entry.second.timeout_ns >= kShortest; });
 }
 
 void SleepSamples::settle(std::vector<SleepTimer> after, int64_t now_ns) {

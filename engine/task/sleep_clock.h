@@ -46,7 +46,8 @@ class SleepSamples {
  public:
   const SleepSample* find(Tid tid) const;
   void add(Tid tid, const SleepSample& sample) { samples_[tid.value] = sample; }
-  // Some thread's end is not known from its arguments.
+  // Some thread's end is not known from its arguments, and is worth knowing: the time asked for is
+  // a millisecond or more.
   bool need_timers() const;
 
   // Before the freeze: the timers of the machine, if any thread needs them.

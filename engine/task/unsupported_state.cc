@@ -37,12 +37,13 @@ void refuse_task_state(const TaskHandle& task, const wire::TaskStateReport& repo
                  "has a local descriptor table (modify_ldt), it can't be checkpointed");
   if (report.untag_mask != ~0ull)
     refusals.add(task.pid(), "", "uses linear address masking, it can't be checkpointed");
+  // Fails where no security module labels tasks.
+  const auto label = task.proc().read("attr/current");
+  if (!label) return;
   const auto self = ProcDir::open("/proc/self");
   if (!self) return;
-  // Fails where no security module labels tasks.
   const auto own_label = self->read("attr/current");
-  const auto label = task.proc().read("attr/current");
-  if (own_label && label && *own_label != *label)
+  if (own_label && *own_label != *label)
     refusals.add(task.pid(), "",
                  fmt::format("has the security label '{}', it can't be checkpointed",
                              label->substr(0, label->find_first_of(std::string_view("\n\0", 2)))));

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <vector>
 
 #include "engine/image/checkpoint_images.h"
 #include "engine/image/checkpoint_reader.h"
@@ -187,6 +188,48 @@ TEST_CASE("bytes past the last declared page are cut off") {
   REQUIRE(pwrite(writer->pages().pages_fd(), "tail", 4, 5 * kPageSize) == 4);
   REQUIRE(writer->commit(parts.manifest));
   REQUIRE(read_everything(folder.path()));
+}
+
+TEST_CASE("deferred pages lie where they would have been written") {
+  const TempFolder folder;
+  auto writer = CheckpointWriter::create(folder.path());
+  REQUIRE(writer);
+  PageStoreWriter& pages = writer->pages();
+  const auto page_of = [](uint8_t byte, size_t count) {
+    return std::vector<uint8_t>(count * kPageSize, byte);
+  };
+  const auto byte_at = [&](uint64_t page) {
+    uint8_t byte = 0;
+    return pread(pages.pages_fd(), &byte, 1, static_cast<off_t>(page * kPageSize)) == 1 ? byte : 0;
+  };
+  pages.defer_pages(4 * kPageSize);
+  REQUIRE(pages.append_pages(page_of(1, 2)) == 0u);
+  REQUIRE(pages.append_pages(page_of(2, 1)) == 2u);
+  CHECK(pages.next_index() == 3);
+  CHECK(byte_at(0) == 0);
+  SECTION("more than fits") {
+    REQUIRE(pages.append_pages(page_of(3, 2)) == 3u);
+    CHECK(byte_at(4) == 3);
+  }
+  SECTION("pages of another writer") {
+    const auto theirs = page_of(3, 2);
+    const uint64_t at = pages.next_offset_bytes();
+    REQUIRE(pwrite(pages.pages_fd(), theirs.data(), theirs.size(), static_cast<off_t>(at)) ==
+            static_cast<ssize_t>(theirs.size()));
+    REQUIRE(pages.add_sums(std::vector<PageSum>(2, page_sum(theirs.data()))) == 3u);
+  }
+  REQUIRE(pages.append_pages(page_of(4, 1)) == 5u);
+  const auto parts = sample_parts();
+  REQUIRE(writer->commit(parts.manifest));
+  CHECK(byte_at(0) == 1);
+  CHECK(byte_at(2) == 2);
+  CHECK(byte_at(3) == 3);
+  CHECK(byte_at(5) == 4);
+  const auto reader = CheckpointReader::open(folder.path());
+  REQUIRE(reader);
+  REQUIRE(reader->page_count() == 6);
+  const StopRequest stop;
+  REQUIRE(reader->verify_all_pages(1, stop));
 }
 
 }  // namespace

@@ -7,11 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <vector>
 
 #include "engine/base/refusals.h"
 #include "engine/memory/mapped_file_table.h"
 #include "engine/memory/shared_memory.h"
+#include "engine/memory/smaps_reader.h"
 #include "engine/procfs/task_handle.h"
 #include "tests/support/catch.h"
 #include "tests/unit/memory/stopped_child.h"
@@ -163,6 +166,36 @@ TEST_CASE("mapped deleted files are kept up to the ghost limit") {
   REQUIRE(found.refusals.lines().size() == 1);
   CHECK(found.refusals.lines()[0].find("--ghost-limit") != std::string::npos);
   munmap(area, 8 * kPageSize);
+}
+
+TEST_CASE("areas read on another thread are those of the task asked for") {
+  char* const area = map_pages(3);
+  const StoppedChild with([] {});
+  munmap(area, 3 * kPageSize);
+  const StoppedChild without([] {});
+  const auto first = TaskHandle::open(with.pid());
+  const auto second = TaskHandle::open(without.pid());
+  REQUIRE(first.has_value());
+  REQUIRE(second.has_value());
+  const auto has_area = [&](const std::vector<procfs::SmapsEntry>& areas) {
+    return std::ranges::any_of(areas, [&](const procfs::SmapsEntry& entry) {
+      return entry.start <= reinterpret_cast<uint64_t>(area) &&
+             reinterpret_cast<uint64_t>(area) < entry.end;
+    });
+  };
+  SmapsReader reader;
+  reader.request(*first);
+  reader.request(*second);
+  const auto of_second = reader.take(*second);
+  const auto of_first = reader.take(*first);
+  const auto not_asked_for = reader.take(*first);
+  REQUIRE(of_first.has_value());
+  REQUIRE(of_second.has_value());
+  REQUIRE(not_asked_for.has_value());
+  CHECK(has_area(*of_first));
+  CHECK_FALSE(has_area(*of_second));
+  CHECK(has_area(*not_asked_for));
+  reader.request(*first);  // and never taken
 }
 
 }  // namespace

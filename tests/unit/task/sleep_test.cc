@@ -153,6 +153,19 @@ TEST_CASE("/proc/timer_list is parsed") {
   CHECK(parse_timer_list(" clock 0:\n #1: <").empty());
 }
 
+TEST_CASE("timers are looked at for waits that last") {
+  SleepSample sample;
+  sample.number = SYS_nanosleep;
+  sample.timeout_ns = 20'000;
+  SleepSamples samples;
+  CHECK_FALSE(samples.need_timers());
+  samples.add(Tid(1), sample);
+  CHECK_FALSE(samples.need_timers());
+  sample.timeout_ns = 2'000'000;
+  samples.add(Tid(2), sample);
+  CHECK(samples.need_timers());
+}
+
 TEST_CASE("the timer of a sleep is one that vanished") {
   const SleepTimer near{"<a>", 100 * kSecond, 50'000};
   const SleepTimer other{"<b>", 130 * kSecond, 50'000};
