@@ -19,6 +19,7 @@ LAYERS = [
     ["infect"],
     ["image"],
     ["memory", "task"],
+    ["net"],
     ["files"],
     ["dump", "restore"],
     ["cli"],

@@ -4,8 +4,11 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "engine/base/action_script.h"
 #include "engine/base/ids.h"
+#include "engine/files/external.h"
 
 namespace cryostat::dump {
 
@@ -31,7 +34,11 @@ struct Options {
   Transfer transfer = Transfer::kAuto;
   bool dry_run = false;    // collect and report refusals; no image, no change
   bool shell_job = false;  // the task may belong to an outside session and use its terminal
-  uint64_t ghost_limit_bytes = 1u << 20;  // largest deleted-but-open file saved in the image
+  std::vector<files::ExternalName> external;  // what lies outside and is handed in at the restore
+  uint64_t ghost_limit_bytes = 1u << 20;      // largest deleted-but-open file saved in the image
+  // Run at pre-dump (nothing was done yet) and post-dump (the checkpoint is complete, the target
+  // still frozen, also with After::kLeaveRunning).
+  ActionScripts scripts;
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);  // to reach the freeze
 };
 

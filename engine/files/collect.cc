@@ -11,7 +11,9 @@
 #include "engine/files/descriptor_table.h"
 #include "engine/files/file_locks.h"
 #include "engine/files/ghost_file.h"
+#include "engine/files/in_flight.h"
 #include "engine/files/kind.h"
+#include "engine/files/kinds/external.h"
 #include "engine/files/owner.h"
 #include "engine/files/unsupported.h"
 #include "engine/image/checkpoint_writer.h"
@@ -39,6 +41,8 @@ size_t FilesCollection::descriptor_count() const {
 
 namespace {
 
+const ExternalKind kExternal;
+
 Result<pb::Description> collect_one(CollectContext& context, OpenDescription& description) {
   description.copy = TRY(description.task->get_fd(description.fd()));
   struct statfs fs;
@@ -49,6 +53,12 @@ Result<pb::Description> collect_one(CollectContext& context, OpenDescription& de
   image.set_id(description.id);
   image.set_flags(description.flags);
   image.set_position(description.position);
+  if (external_key(context.options().external, description)) {
+    // Its position is its own business.
+    image.set_position(0);
+    TRY(kExternal.collect(context, description, image));
+    return image;
+  }
   const auto* kind = kind_for(description);
   if (kind == nullptr) {
     auto reason = disguised_object(description);
@@ -64,6 +74,7 @@ Result<pb::Description> collect_one(CollectContext& context, OpenDescription& de
 
 void add_entries(const OpenDescription& description, std::vector<pb::DescriptorTable>& tables) {
   for (const auto& slot : description.slots) {
+    if (slot.table == kNoTable) continue;
     auto& entry = *tables[slot.table].add_entries();
     entry.set_fd(slot.fd.value);
     entry.set_description_id(description.id);
@@ -83,15 +94,15 @@ Result<FilesCollection> collect_descriptors(std::span<const TaskHandle* const> t
   data.tables.resize(tasks.size());
   for (size_t i = 0; i < tasks.size(); ++i) data.tables[i].set_id(FilesCollection::table_id(i));
   auto descriptions = TRY(read_descriptor_tables(tasks, options.engine_fds));
-  CollectContext context(tasks, options, shared_memory, descriptions);
+  const auto in_flight = TRY(FilesInFlight::find(descriptions));
+  CollectContext context(tasks, options, shared_memory, descriptions, in_flight);
   data.descriptions.reserve(descriptions.size());
   for (auto& description : descriptions) {
     auto image = collect_one(context, description);
     // One copy at a time: a target may have more descriptors than the engine can.
     description.copy.reset();
     if (!image && image.error().kind() == ErrorKind::kRefused) {
-      refusals.add(description.task->pid(), fmt::format("fd {}", description.fd().value),
-                   image.error().message());
+      refusals.add(description.holder(), description.place(), image.error().message());
       continue;
     }
     data.descriptions.push_back(TRY_IN(std::move(image), description.label()));

@@ -8,6 +8,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/ids.h"
+#include "engine/files/external.h"
 
 namespace cryostat {
 class Refusals;
@@ -29,6 +30,8 @@ namespace cryostat::files {
 struct CollectOptions {
   bool shell_job = false;                 // terminals may be saved as "the terminal of the job"
   uint64_t ghost_limit_bytes = 1u << 20;  // largest deleted-but-open file whose content is saved
+  // What lies outside and is handed in at the restore.
+  std::vector<ExternalName> external = {};
   // Numbers of the root that are the engine's own for the time of the dump: skipped.
   std::vector<RemoteFd> engine_fds;
 };

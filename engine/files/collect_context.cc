@@ -52,6 +52,20 @@ Result<bool> maps_file(const TaskHandle& task, const struct stat& file) {
 
 }  // namespace
 
+CollectContext::CollectContext(std::span<const TaskHandle* const> tasks,
+                               const CollectOptions& options,
+                               memory::SharedMemoryTable& shared_memory,
+                               const std::vector<OpenDescription>& descriptions,
+                               const FilesInFlight& in_flight)
+    : in_flight_(in_flight),
+      tasks_(tasks),
+      options_(options),
+      shared_memory_(shared_memory),
+      all_(descriptions) {
+  by_inode_.reserve(all_.size());
+  for (const auto& description : all_) by_inode_.emplace(description.st.st_ino, &description);
+}
+
 bool CollectContext::is_member(HostPid pid) const {
   return std::any_of(tasks_.begin(), tasks_.end(),
                      [pid](const TaskHandle* task) { return task->pid() == pid; });
@@ -68,9 +82,28 @@ const OpenDescription* CollectContext::description_at(uint32_t table, int fd) co
 std::vector<const OpenDescription*> CollectContext::same_object(
     const OpenDescription& description) const {
   std::vector<const OpenDescription*> found;
-  for (const auto& other : all_)
-    if (same_inode(other.st, description.st)) found.push_back(&other);
+  const auto [first, last] = by_inode_.equal_range(description.st.st_ino);
+  for (auto it = first; it != last; ++it)
+    if (same_inode(it->second->st, description.st)) found.push_back(it->second);
+  std::sort(found.begin(), found.end(), [](auto* a, auto* b) { return a->id < b->id; });
   return found;
+}
+
+const OpenDescription* CollectContext::with_inode(dev_t device, ino_t inode) const {
+  const auto [first, last] = by_inode_.equal_range(inode);
+  for (auto it = first; it != last; ++it)
+    if (it->second->st.st_dev == device && !it->second->is_path_only()) return it->second;
+  return nullptr;
+}
+
+Result<UniqueFd> CollectContext::copy_of(const OpenDescription& description) const {
+  return description.task->get_fd(description.fd());
+}
+
+Result<void> CollectContext::read_unix_sockets() {
+  if (unix_sockets.size() != 0) return {};
+  unix_sockets = TRY(net::UnixSocketTable::read());
+  return {};
 }
 
 Result<bool> CollectContext::watches_current_file(const OpenDescription& epoll, uint32_t table,
@@ -118,6 +151,7 @@ Result<uint32_t> CollectContext::mapped_deleted_file(const OpenDescription& desc
   const auto known = shared_memory_.find(description.st.st_dev, description.st.st_ino);
   if (known != 0) return known;
   for (const auto& slot : description.slots) {
+    if (slot.table == kNoTable) continue;
     if (TRY(maps_file(*tasks_[slot.table], description.st)))
       return shared_memory_.intern(description.copy.get(), memory::SharedMemoryKind::kDeletedFile,
                                    path);

@@ -3,14 +3,18 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/base/error.h"
 #include "engine/base/ids.h"
 #include "engine/files/collect.h"
+#include "engine/files/in_flight.h"
 #include "engine/files/open_description.h"
+#include "engine/net/sock_diag.h"
 
 namespace cryostat::files {
 
@@ -26,8 +30,7 @@ class CollectContext {
  public:
   CollectContext(std::span<const TaskHandle* const> tasks, const CollectOptions& options,
                  memory::SharedMemoryTable& shared_memory,
-                 const std::vector<OpenDescription>& descriptions)
-      : tasks_(tasks), options_(options), shared_memory_(shared_memory), all_(descriptions) {}
+                 const std::vector<OpenDescription>& descriptions, const FilesInFlight& in_flight);
 
   // The tasks whose tables are collected; a DescriptorSlot's `table` is an index into it.
   std::span<const TaskHandle* const> tasks() const { return tasks_; }
@@ -40,6 +43,13 @@ class CollectContext {
   const OpenDescription* description_at(uint32_t table, int fd) const;
   // Every open description of the same object (both ends of a pipe, say), `description` included.
   std::vector<const OpenDescription*> same_object(const OpenDescription& description) const;
+  // The open description of the object with this device and inode; nullptr when there is none.
+  const OpenDescription* with_inode(dev_t device, ino_t inode) const;
+  const OpenDescription& description(uint32_t id) const { return all_[id - 1]; }
+  // Our own descriptor of a description, to look at (pidfd_getfd(2)).
+  Result<UniqueFd> copy_of(const OpenDescription& description) const;
+  // What waits in a UNIX socket.
+  const FilesInFlight& in_flight() const { return in_flight_; }
   // kcmp(2): is the file an epoll instance watches as `fd` the one that `fd` names now in a table?
   // `nth` counts the watches this instance has under the same number, from 0.
   Result<bool> watches_current_file(const OpenDescription& epoll, uint32_t table, int fd,
@@ -57,13 +67,22 @@ class CollectContext {
   // The device of the job's terminal, as the first descriptor of it told.
   std::optional<uint64_t> job_terminal_rdev;
 
+  // Reads the UNIX sockets of this network namespace into `unix_sockets`, the first time.
+  Result<void> read_unix_sockets();
+  net::UnixSocketTable unix_sockets;
+
+  // Ids of BPF maps whose elements are saved already.
+  std::set<uint32_t> bpf_maps;
+
   std::vector<PendingGhost> take_ghosts() { return std::move(ghosts_); }
 
  private:
+  const FilesInFlight& in_flight_;
   const std::span<const TaskHandle* const> tasks_;
   const CollectOptions& options_;
   memory::SharedMemoryTable& shared_memory_;
   const std::vector<OpenDescription>& all_;
+  std::unordered_multimap<ino_t, const OpenDescription*> by_inode_;
   std::vector<PendingGhost> ghosts_;
 };
 

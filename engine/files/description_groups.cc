@@ -8,8 +8,13 @@
 
 namespace cryostat::files {
 
-DescriptionGroups::DescriptionGroups(size_t description_count) : parents_(description_count + 1) {
+DescriptionGroups::DescriptionGroups(size_t description_count)
+    : parents_(description_count + 1), held_(description_count + 1) {
   std::iota(parents_.begin(), parents_.end(), 0);
+}
+
+void DescriptionGroups::hold(uint32_t description) {
+  if (description < held_.size()) held_[description] = true;
 }
 
 uint32_t DescriptionGroups::group_of(uint32_t description) {
@@ -43,6 +48,8 @@ DescriptionOwners::DescriptionOwners(const image::FilesImage& image)
       if (owners_[group] != table.id()) shared_[group] = true;
     }
   }
+  for (uint32_t id = 1; id < owners_.size(); ++id)
+    if (groups.is_held(id)) shared_[groups.group_of(id)] = true;
   for (uint32_t id = 1; id < owners_.size(); ++id) {
     owners_[id] = owners_[groups.group_of(id)];
     shared_[id] = shared_[groups.group_of(id)];

@@ -25,11 +25,17 @@ class DescriptionGroups {
   // all others that are.
   void join_object(uint32_t description, std::string_view sort, uint64_t id);
 
+  // While this description is finished (DescriptorKind::finish) all of its group have numbers that
+  // RestoreContext::number_of tells: some may be in flight only and have no final one.
+  void hold(uint32_t description);
+  bool is_held(uint32_t description) const { return held_[description]; }
+
   // The lowest id of the group.
   uint32_t group_of(uint32_t description);
 
  private:
   std::vector<uint32_t> parents_;  // of id n: element n; 0 is nobody
+  std::vector<bool> held_;
   std::map<std::pair<std::string_view, uint64_t>, uint32_t> objects_;
 };
 
@@ -41,7 +47,8 @@ class DescriptionOwners {
 
   // The table of the task that opens it; 0 when no table has a number of its group.
   uint32_t owner(uint32_t description) const { return owners_[description]; }
-  // Tasks other than the owner have a number of it or of a description of its group.
+  // Tasks other than the owner have a number of it or of a description of its group, or its kind
+  // wants them held.
   bool is_shared(uint32_t description) const { return shared_[description]; }
 
  private:

@@ -188,4 +188,9 @@ Result<std::vector<OpenDescription>> read_descriptor_tables(
   return descriptions;
 }
 
+Result<OpenDescription> read_descriptor(const TaskHandle& task, int fd) {
+  const auto reader = TRY(TableReader::open(task));
+  return reader.read(fd, kNoTable);
+}
+
 }  // namespace cryostat::files

@@ -23,4 +23,7 @@ namespace cryostat::files {
 Result<std::vector<OpenDescription>> read_descriptor_tables(
     std::span<const TaskHandle* const> tasks, std::span<const RemoteFd> skipped);
 
+// One number of a task, of no table (kNoTable), as a description without an id.
+Result<OpenDescription> read_descriptor(const TaskHandle& task, int fd);
+
 }  // namespace cryostat::files

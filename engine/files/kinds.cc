@@ -2,25 +2,29 @@
 #include <array>
 
 #include "engine/files/kind.h"
+#include "engine/files/kinds/bpf_map.h"
 #include "engine/files/kinds/char_device.h"
-#include "engine/files/kinds/closed_socket.h"
 #include "engine/files/kinds/directory.h"
 #include "engine/files/kinds/epoll.h"
 #include "engine/files/kinds/eventfd.h"
+#include "engine/files/kinds/external.h"
 #include "engine/files/kinds/fifo.h"
 #include "engine/files/kinds/ghost.h"
 #include "engine/files/kinds/job_terminal.h"
 #include "engine/files/kinds/memfd.h"
+#include "engine/files/kinds/message_queue.h"
 #include "engine/files/kinds/opath.h"
 #include "engine/files/kinds/pipe.h"
 #include "engine/files/kinds/regular.h"
 #include "engine/files/kinds/signalfd.h"
 #include "engine/files/kinds/timerfd.h"
+#include "engine/files/kinds/unix_socket_pair.h"
 
 namespace cryostat::files {
 
 namespace {
 
+const ExternalKind kExternal;
 const OPathKind kOPath;
 const MemFdKind kMemFd;
 const GhostKind kGhost;
@@ -34,13 +38,16 @@ const EventFdKind kEventFd;
 const TimerFdKind kTimerFd;
 const SignalFdKind kSignalFd;
 const EpollKind kEpoll;
-const ClosedSocketKind kClosedSocket;
+const UnixSocketPairKind kUnixSocketPair;
+const BpfMapKind kBpfMap;
+const MessageQueueKind kMessageQueue;
 
 // The first kind that matches takes a description: O_PATH says nothing about the type of the file,
 // a memfd is a deleted file too, and a deleted file a regular one.
-constexpr std::array<const DescriptorKind*, 14> kKinds = {
-    &kOPath,      &kMemFd,       &kGhost,   &kRegular, &kDirectory, &kPipe,  &kFifo,
-    &kCharDevice, &kJobTerminal, &kEventFd, &kTimerFd, &kSignalFd,  &kEpoll, &kClosedSocket,
+constexpr std::array<const DescriptorKind*, 17> kKinds = {
+    &kExternal,  &kMessageQueue, &kOPath, &kMemFd,          &kGhost,       &kRegular,
+    &kDirectory, &kPipe,         &kFifo,  &kCharDevice,     &kJobTerminal, &kEventFd,
+    &kTimerFd,   &kSignalFd,     &kEpoll, &kUnixSocketPair, &kBpfMap,
 };
 
 }  // namespace

@@ -5,6 +5,8 @@
 
 #include <string_view>
 
+#include "engine/procfs/task_handle.h"
+
 namespace cryostat::files {
 
 bool OpenDescription::is_path_only() const { return (flags & O_PATH) != 0; }
@@ -29,6 +31,15 @@ std::string OpenDescription::anonymous_inode() const {
   return std::string(text);
 }
 
-std::string OpenDescription::label() const { return fmt::format("fd {} ({})", fd().value, link); }
+std::string OpenDescription::place() const {
+  if (slots.front().table == kNoTable) return "descriptor in flight on " + carrier;
+  return fmt::format("fd {}", fd().value);
+}
+
+HostPid OpenDescription::holder() const {
+  return slots.front().table == kNoTable ? carrier_pid : task->pid();
+}
+
+std::string OpenDescription::label() const { return fmt::format("{} ({})", place(), link); }
 
 }  // namespace cryostat::files

@@ -17,6 +17,10 @@ class TaskHandle;
 
 namespace cryostat::files {
 
+// The "table" of a description that no task has a number of: it is in flight, in a message that was
+// sent and not yet received.
+constexpr uint32_t kNoTable = ~0u;
+
 // A number in the descriptor table of a task of the target.
 struct DescriptorSlot {
   RemoteFd fd;
@@ -37,6 +41,10 @@ struct OpenDescription {
   uint64_t fs_type = 0;               // statfs(2) f_type, known while its kind collects
   uint32_t flags = 0;                 // F_GETFL: access mode and status flags, no O_CLOEXEC
   int64_t position = 0;
+  // In flight: the engine's own descriptor (`task` is the engine then), and where it was found.
+  UniqueFd held;
+  std::string carrier;  // "fd 5"
+  HostPid carrier_pid{0};
   // Our own descriptor of it, valid while its kind collects. Position, flags and content are the
   // target's too: look, don't move.
   UniqueFd copy;
@@ -49,6 +57,9 @@ struct OpenDescription {
   bool writable() const;
   // Inside "anon_inode:[eventfd]": "eventfd"; empty for other objects.
   std::string anonymous_inode() const;
+  // Object of refusals, "fd 7" or "descriptor in flight on fd 5", and the process that has it.
+  std::string place() const;
+  HostPid holder() const;
   // Object of messages: "fd 7 (/tmp/log)".
   std::string label() const;
 };

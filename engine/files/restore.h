@@ -7,6 +7,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/unique_fd.h"
+#include "engine/files/external.h"
 #include "proto/wire/restorer_files.h"
 
 namespace cryostat {
@@ -25,6 +26,8 @@ struct RestoreInputs {
   std::function<Result<int>(uint32_t shared_memory_id)> shared_memory_fd;
   // The terminal cr-restore runs in, see find_job_terminal(); negative: none.
   int terminal_fd = -1;
+  // What was handed in for external descriptions, by key; not changed, not closed.
+  InheritedFds inherited = {};
 };
 
 // Of a checkpoint of one task: opens every description of `image`, moves them to the numbers of
@@ -47,7 +50,8 @@ std::vector<int> descriptor_numbers(const image::FilesImage& image, uint32_t tab
 
 struct CheckOptions {
   bool shell_job = false;
-  int terminal_fd = -1;  // as in RestoreInputs
+  int terminal_fd = -1;         // as in RestoreInputs
+  InheritedFds inherited = {};  // likewise
 };
 
 // Plan: what every description needs of this machine (files with their type and size, the terminal,

@@ -21,6 +21,13 @@ struct PipeEnds {
   UniqueFd write_end;  // invalid for a FIFO
 };
 
+// Both ends of a socket pair, kept like those of a pipe.
+struct SocketEnds {
+  uint32_t first_id = 0;  // the description `first` is of
+  UniqueFd first;
+  UniqueFd second;
+};
+
 class RestoreContext {
  public:
   RestoreContext(const image::FilesImage& image, const RestoreInputs& inputs,
@@ -44,8 +51,10 @@ class RestoreContext {
   // While it is held: the number of a description; else `otherwise`.
   int number_of(uint32_t description_id, int otherwise) const;
 
-  std::map<uint32_t, PipeEnds> pipes;   // by pipe_id
-  std::map<uint32_t, UniqueFd> ghosts;  // by ghost_id; open read-write
+  std::map<uint32_t, PipeEnds> pipes;           // by pipe_id
+  std::map<uint32_t, SocketEnds> socket_pairs;  // by pair_id
+  std::map<uint32_t, UniqueFd> bpf_maps;        // by map_id
+  std::map<uint32_t, UniqueFd> ghosts;          // by ghost_id; open read-write
 
  private:
   const image::FilesImage& image_;

@@ -23,7 +23,6 @@ constexpr std::array kAnonymousNames = {
     Names{"userfaultfd", "userfaultfd"},
     Names{"perf_event", "perf event"},
     Names{"pidfd", "pidfd"},
-    Names{"bpf-map", "BPF map"},
     Names{"bpf-prog", "BPF program"},
     Names{"bpf_link", "BPF link"},
     Names{"bpf-link", "BPF link"},
@@ -108,10 +107,7 @@ std::string unsupported_reason(const OpenDescription& description) {
 }
 
 std::string disguised_object(const OpenDescription& description) {
-  constexpr uint64_t kMessageQueueMagic = 0x19800202;  // ipc/mqueue.c, in no uapi header
   switch (description.fs_type) {
-    case kMessageQueueMagic:
-      return fmt::format("POSIX message queue {} can't be checkpointed", description.link);
     case SECRETMEM_MAGIC:
       return "secret memory (memfd_secret) can't be checkpointed";
     case NSFS_MAGIC:

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "engine/image/checkpoint_reader.h"
@@ -75,6 +76,20 @@ Result<void> add_table(FilesImage& image, const RecordReader& records, const Rec
   return {};
 }
 
+// Two ends name each other; a lone one is a pair of its own.
+bool is_end_of_pair(const FilesImage& image, uint32_t id, const pb::UnixSocketPair& socket) {
+  for (const auto& message : socket.queue())
+    for (const auto file : message.description_ids())
+      if (file == 0 || file > image.descriptions.size()) return false;
+  const uint32_t peer_id = socket.peer_description_id();
+  if (socket.peer() != pb::UnixSocketPair::OPEN) return peer_id == 0 && socket.pair_id() == id;
+  if (peer_id == 0 || peer_id > image.descriptions.size() || peer_id == id) return false;
+  const auto& peer = image.description(peer_id).unix_socket_pair();
+  return peer.peer() == pb::UnixSocketPair::OPEN && peer.peer_description_id() == id &&
+         peer.type() == socket.type() && peer.pair_id() == socket.pair_id() &&
+         socket.pair_id() == std::min(id, peer_id);
+}
+
 Result<void> check_references(const FilesImage& image, const std::string& path) {
   std::set<uint32_t> ghosts;
   for (const auto& ghost : image.ghosts) ghosts.insert(ghost.ghost_id());
@@ -86,6 +101,9 @@ Result<void> check_references(const FilesImage& image, const std::string& path) 
     if (description.has_regular() && description.regular().ghost_id() != 0 &&
         !ghosts.contains(description.regular().ghost_id()))
       return dangling("names a deleted file's content");
+    const auto& socket = description.unix_socket_pair();
+    if (description.has_unix_socket_pair() && !is_end_of_pair(image, description.id(), socket))
+      return dangling("is connected to a socket");
     for (const auto& watch : description.epoll().watches())
       if (watch.description_id() == 0 || watch.description_id() > image.descriptions.size())
         return dangling("watches a description");

@@ -6,8 +6,10 @@
 #include <functional>
 #include <string>
 
+#include "engine/base/action_script.h"
 #include "engine/base/error.h"
 #include "engine/base/ids.h"
+#include "engine/files/external.h"
 
 namespace cryostat::restore {
 
@@ -26,8 +28,12 @@ struct Options {
   bool leave_stopped = false;  // released into a group stop, SIGCONT resumes it
   bool dry_run = false;        // verify and plan, create nothing
   bool shell_job = false;      // the root joins the session and terminal of cr-restore
-  uint32_t restore_threads = 0;  // readers that fill memory; 0: as many as are useful
+  files::InheritedFds inherited;  // descriptors handed in for what lies outside, by key
+  uint32_t restore_threads = 0;   // readers that fill memory; 0: as many as are useful
   VdsoMode vdso = VdsoMode::kAuto;
+  // Run at pre-restore, post-restore and pre-resume (everything is rebuilt, nothing runs) and
+  // post-resume.
+  ActionScripts scripts;
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);
   // Called once, when everything is rebuilt and before the first instruction of the root runs: the
   // tool writes its pidfile and hands the terminal over here. An error fails the restore. May be

@@ -273,7 +273,7 @@ def refused_object(kind, *texts, arguments=()):
 
 CASES = {
     "refused_io_uring": refused_object("io_uring", "io_uring instance can't be checkpointed"),
-    "refused_unix_socket": refused_object("unix-socket", "socket"),
+    "refused_unix_socket": refused_object("unix-socket", "listening UNIX stream socket"),
     "refused_tcp_socket": refused_object("tcp-socket", "socket"),
     "refused_inotify": refused_object("inotify", "inotify"),
     "refused_fanotify": refused_object("fanotify", "fanotify"),

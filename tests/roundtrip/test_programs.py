@@ -56,6 +56,32 @@ for _ in range(200):
     survive(test, chain(200), test.path("out"), "python3", path)
 
 
+def test_asyncio(test):
+    """The event loop's socket pair, with a thread that wakes it; a stream pair the two talk over."""
+    path = script(test, "job.py", """
+import asyncio, hashlib, socket, threading, time
+async def main():
+    here, there = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    queue = asyncio.Queue()
+    def feed():
+        while True:
+            loop.call_soon_threadsafe(queue.put_nowait, None)
+            time.sleep(0.005)
+    threading.Thread(target=feed, daemon=True).start()
+    reader, back = await asyncio.open_connection(sock=here)
+    unread, writer = await asyncio.open_connection(sock=there)
+    value = "0"
+    for _ in range(200):
+        await queue.get()
+        writer.write(hashlib.sha256(value.encode()).hexdigest().encode() + b"\\n")
+        value = (await reader.readline()).decode().strip()
+        print(value, flush=True)
+asyncio.run(main())
+""")
+    survive(test, chain(200), test.path("out"), "python3", path)
+
+
 def test_perl(test):
     need_program("perl")
     path = script(test, "job.pl", """

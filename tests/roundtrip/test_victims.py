@@ -55,6 +55,9 @@ CASES = {
     "many_files": round_trip("many_files"),
     "shm_files": round_trip("shm_files"),
     "locks": round_trip("locks"),
+    "socket_pairs": round_trip("socket_pairs"),
+    "bpf_maps": round_trip("bpf_maps"),
+    "message_queue": round_trip("message_queue"),
     "robust": round_trip("robust"),
     "everything": round_trip("everything"),
     # The other mechanisms.

@@ -217,9 +217,10 @@ class Test:
 
     def start(self, *arguments, output=None, cwd=None, session=True, **options):
         """Starts a program with /dev/null as stdin and a file for what it prints; own session."""
+        options.setdefault("stdin", subprocess.DEVNULL)
         with open(output or os.devnull, "ab") as out:
-            return subprocess.Popen([str(argument) for argument in arguments], stdin=subprocess.DEVNULL, stdout=out,
-                                    stderr=out, cwd=cwd or self.folder, start_new_session=session, **options)
+            return subprocess.Popen([str(argument) for argument in arguments], stdout=out, stderr=out,
+                                    cwd=cwd or self.folder, start_new_session=session, **options)
 
     def program(self, *arguments, **options):
         process = self.start(*arguments, **options)

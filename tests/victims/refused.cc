@@ -19,8 +19,10 @@ namespace {
 // A descriptor, or -1 when this machine can't make one.
 int make(victim::Victim& self, const std::string& kind) {
   if (kind == "unix-socket") {
-    int pair[2];
-    return socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 ? pair[0] : -1;
+    // The kernel chooses an abstract name (unix(7)).
+    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    const sockaddr address = {AF_UNIX, {}};
+    return bind(fd, &address, sizeof(sa_family_t)) == 0 && listen(fd, 1) == 0 ? fd : -1;
   }
   if (kind == "tcp-socket") return socket(AF_INET, SOCK_STREAM, 0);
   if (kind == "io_uring") {

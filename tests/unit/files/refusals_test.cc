@@ -12,6 +12,8 @@
 
 #include <mqueue.h>
 
+#include <cstring>
+
 #include "tests/unit/files/roundtrip.h"
 
 namespace cryostat::files {
@@ -27,21 +29,51 @@ namespace {
 TEST_CASE("sockets are refused by family and type") {
   CHECK_MENTIONS(refusal([] { socket(AF_INET, SOCK_STREAM, 0); }),
                  "fd 3: IPv4 stream socket can't be checkpointed");
-  CHECK_MENTIONS(refusal([] { socket(AF_UNIX, SOCK_DGRAM, 0); }), "UNIX datagram socket");
+  CHECK_MENTIONS(refusal([] {
+                   socket(AF_UNIX, SOCK_STREAM, 0);
+                   const sockaddr address = {AF_UNIX, {}};
+                   (void)!bind(3, &address, sizeof(sa_family_t));
+                   listen(3, 1);
+                 }),
+                 "listening UNIX stream socket");
   CHECK_MENTIONS(refusal([] { socket(AF_NETLINK, SOCK_RAW, 0); }), "netlink raw socket");
 }
 
-TEST_CASE("of a socket pair only a closed, drained end is no state at all") {
-  const auto pair = [](bool write_first) {
-    return [write_first] {
-      int fds[2];
-      (void)!socketpair(AF_UNIX, SOCK_STREAM, 0, fds);
-      if (write_first) (void)!write(fds[1], "x", 1);
-      if (write_first) close(fds[1]);
-    };
+TEST_CASE("a socket pair whose other end is outside is refused") {
+  int pair[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+  const UniqueFd outside(pair[0]), inside(fcntl(pair[1], F_DUPFD, 200));
+  close(pair[1]);
+  const auto take_end = [&] {
+    // The child closed everything; take the end from the parent.
+    const int parent = static_cast<int>(syscall(SYS_pidfd_open, getppid(), 0));
+    dup2(static_cast<int>(syscall(SYS_pidfd_getfd, parent, inside.get(), 0)), 3);
+    close_range(4, ~0u, 0);
   };
-  CHECK_MENTIONS(refusal(pair(true)), "UNIX stream socket");
-  CHECK_MENTIONS(refusal(pair(false)), "UNIX stream socket");
+  CHECK_MENTIONS(refusal(take_end), "whose other end is outside the target");
+}
+
+TEST_CASE("what is in flight on a socket is refused by the same names") {
+  const auto text = refusal([] {
+    int fds[2];
+    (void)!socketpair(AF_UNIX, SOCK_STREAM, 0, fds);  // 3, 4
+    const int queue = socket(AF_NETLINK, SOCK_RAW, 0);
+    char control[CMSG_SPACE(sizeof(int))] = {};
+    iovec part = {control, 1};
+    msghdr header = {};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    auto* rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(rights), &queue, sizeof queue);
+    (void)!sendmsg(3, &header, 0);
+    close(queue);
+  });
+  CHECK_MENTIONS(text, "descriptor in flight on fd 4: netlink raw socket");
 }
 
 TEST_CASE("anonymous inodes are refused by name") {

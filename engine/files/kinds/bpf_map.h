@@ -1,19 +1,18 @@
-// One end of a socketpair(2) whose other end is closed. Reading gives end of file and writing
-// EPIPE, for ever; programs keep such an end to dup2(2) it over descriptors they invalidate (the
-// JVM does).
+// BPF maps (bpf(2)) of the types hash and array, with what is in them.
 #pragma once
 
 #include "engine/files/kind.h"
 
 namespace cryostat::files {
 
-class ClosedSocketKind final : public DescriptorKind {
+class BpfMapKind final : public DescriptorKind {
  public:
-  std::string_view name() const override { return "closed socket pair"; }
+  std::string_view name() const override { return "BPF map"; }
   bool matches(const OpenDescription& description) const override;
   Result<void> collect(CollectContext& context, const OpenDescription& description,
                        pb::Description& image) const override;
   bool owns(const pb::Description& image) const override;
+  void link(const pb::Description& image, DescriptionGroups& groups) const override;
   Result<UniqueFd> restore(RestoreContext& context, const pb::Description& image) const override;
 };
 

@@ -1,0 +1,111 @@
+#include "engine/net/unix_pair.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <vector>
+
+#include "engine/net/socket_options.h"
+#include "engine/net/stand_in.h"
+#include "proto/sockets.pb.h"
+
+namespace cryostat::net {
+
+namespace {
+
+constexpr uint32_t kNobody = ~0u;  // SO_PEERCRED of a socket that was never connected
+
+Result<void> read_creator(int socket, pb::UnixSocketPair& image) {
+  struct ucred creator = {};
+  socklen_t length = sizeof creator;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &creator, &length) != 0)
+    return fail_errno("get SO_PEERCRED");
+  if (creator.uid == kNobody && creator.pid == 0) return {};
+  image.mutable_creator()->set_pid(creator.pid);
+  image.mutable_creator()->set_uid(creator.uid);
+  image.mutable_creator()->set_gid(creator.gid);
+  std::vector<gid_t> groups(65536);  // NGROUPS_MAX
+  length = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+  // 4.13; ENODATA when there are no credentials.
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) != 0) return {};
+  for (size_t i = 0; i < length / sizeof(gid_t); ++i) image.add_creator_groups(groups[i]);
+  return {};
+}
+
+// As the user who made it; 0 or an errno value.
+int create_as(const pb::UnixSocketPair& image, int first, int second) {
+  const auto& creator = image.creator();
+  const auto identity = BorrowedIdentity::take(
+      creator.uid(), creator.gid(), {image.creator_groups().begin(), image.creator_groups().end()});
+  if (!identity) return identity.error().errno_value();
+  int pair[2];
+  const auto type = static_cast<int>(image.type()) | SOCK_CLOEXEC;
+  if (socketpair(AF_UNIX, type, 0, pair) != 0) return errno;
+  const bool done = dup3(pair[0], first, O_CLOEXEC) >= 0 && dup3(pair[1], second, O_CLOEXEC) >= 0;
+  const int error = done ? 0 : errno;
+  close(pair[0]);
+  close(pair[1]);
+  return error;
+}
+
+Result<UniqueFd> reserve_number() {
+  UniqueFd fd(open("/", O_PATH | O_CLOEXEC));
+  if (!fd) return fail_errno("open /");
+  return fd;
+}
+
+Result<void> set_owner_and_mode(int socket, const pb::UnixSocketPair& image) {
+  struct stat st;
+  if (fstat(socket, &st) != 0) return fail_errno("stat a socket");
+  if ((st.st_uid != image.uid() || st.st_gid != image.gid()) &&
+      fchown(socket, image.uid(), image.gid()) != 0)
+    return fail_errno("change the owner of a socket");
+  if ((st.st_mode & 07777) != (image.mode() & 07777) && fchmod(socket, image.mode() & 07777) != 0)
+    return fail_errno("change the mode of a socket");
+  return {};
+}
+
+}  // namespace
+
+Result<void> read_unix_socket(int socket, pb::UnixSocketPair& image) {
+  struct stat st;
+  if (fstat(socket, &st) != 0) return fail_errno("stat a socket");
+  image.set_mode(st.st_mode);
+  image.set_uid(st.st_uid);
+  image.set_gid(st.st_gid);
+  TRY(read_creator(socket, image));
+  TRY(read_socket_options(socket, *image.mutable_options()));
+  image.set_filter(TRY(read_socket_filter(socket)));
+  return {};
+}
+
+Result<std::pair<UniqueFd, UniqueFd>> make_unix_pair(const pb::UnixSocketPair& image) {
+  const auto type = static_cast<int>(image.type());
+  if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET)
+    return fail(ErrorKind::kImages, fmt::format("a UNIX socket of type {}", type));
+  if (image.peer() == pb::UnixSocketPair::NONE) {
+    UniqueFd alone(socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
+    if (!alone) return fail_errno("create a UNIX socket");
+    return std::pair(std::move(alone), UniqueFd());
+  }
+  auto first = TRY(reserve_number()), second = TRY(reserve_number());
+  const auto create = [&] { return create_as(image, first.get(), second.get()); };
+  const pid_t creator = image.creator().pid();
+  const bool done = creator > 0 && creator != getpid() && TRY(act_as_gone_process(creator, create));
+  if (!done) {
+    if (const int error = create(); error != 0) return fail_errno(error, "create a socket pair");
+  }
+  return std::pair(std::move(first), std::move(second));
+}
+
+Result<void> apply_unix_socket(int socket, const pb::UnixSocketPair& image) {
+  TRY(set_owner_and_mode(socket, image));
+  TRY(apply_socket_filter(socket, image.filter()));
+  return apply_socket_options(socket, image.options());
+}
+
+}  // namespace cryostat::net
