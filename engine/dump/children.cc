@@ -86,20 +86,4 @@ Result<std::vector<HostPid>> children_of(const TaskHandle& target) {
   return children;
 }
 
-Result<void> refuse_children(const TaskHandle& target, Refusals& refusals) {
-  for (const HostPid child : TRY(children_of(target))) {
-    std::string name;
-    if (const auto dir = ProcDir::open(fmt::format("/proc/{}", child.value))) {
-      const auto text = dir->read("stat");
-      const auto stat =
-          text ? procfs::parse_stat(*text) : Result<procfs::Stat>(fail(ErrorKind::kFailed, ""));
-      if (stat) name = fmt::format(" (`{}`{})", stat->comm, stat->state == 'Z' ? ", a zombie" : "");
-    }
-    refusals.add(
-        target.pid(), "",
-        fmt::format("has child {}{}: process trees can't be checkpointed yet", child.value, name));
-  }
-  return {};
-}
-
 }  // namespace cryostat::dump

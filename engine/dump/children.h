@@ -1,4 +1,4 @@
-// The child processes of a target: refused by name until process trees are supported.
+// The child processes of a task.
 #pragma once
 
 #include <sys/types.h>
@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "engine/base/error.h"
-#include "engine/base/refusals.h"
 #include "engine/procfs/task_handle.h"
 
 namespace cryostat::dump {
@@ -15,11 +14,8 @@ namespace cryostat::dump {
 // field). While it stays the same nobody there has forked or started a thread.
 Result<pid_t> last_allocated_pid();
 
-// Children of all threads, zombies included, ascending. Exact only while the target is stopped
+// Children of all threads, zombies included, ascending. Exact only while the task is stopped
 // (proc_tid_children(5)).
 Result<std::vector<HostPid>> children_of(const TaskHandle& target);
-
-// One refusal for each child.
-Result<void> refuse_children(const TaskHandle& target, Refusals& refusals);
 
 }  // namespace cryostat::dump

@@ -1,5 +1,7 @@
 #include "engine/dump/dump.h"
 
+#include <sys/resource.h>
+
 #include <array>
 #include <optional>
 
@@ -8,22 +10,17 @@
 #include "engine/base/span.h"
 #include "engine/dump/manifest.h"
 #include "engine/dump/precheck.h"
+#include "engine/dump/tree.h"
 #include "engine/dump/warm_up.h"
 #include "engine/files/collect.h"
 #include "engine/image/checkpoint_writer.h"
 #include "engine/image/stage_times.h"
-#include "engine/infect/infected_task.h"
-#include "engine/memory/address_space.h"
-#include "engine/memory/dump_pages.h"
 #include "engine/memory/mapped_file_table.h"
-#include "engine/memory/page_transfer.h"
 #include "engine/memory/shared_memory.h"
 #include "engine/memory/smaps_reader.h"
-#include "engine/procfs/statm.h"
-#include "engine/procfs/task_handle.h"
-#include "engine/ptrace/seized_task.h"
-#include "engine/task/collect.h"
-#include "engine/task/sleep_clock.h"
+#include "engine/task/session.h"
+#include "engine/task/task_sharing.h"
+#include "engine/task/tree_plan.h"
 #include "engine/task/write.h"
 
 namespace cryostat::dump {
@@ -38,8 +35,16 @@ constexpr std::array kStages = {"prepare",        "freeze",        "inject",    
 // Page data of a target this small is written when it runs again.
 constexpr size_t kDeferredBytes = 1 << 20;
 
-// One dump, as its list of stages; what a stage leaves for later ones is a member. Members are
-// destroyed in reverse order: the parasite is cured before its task is released.
+// Several descriptors are open for each task of the tree. Best effort: whoever needs more than the
+// hard limit is told by the call that fails.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// One dump, as its list of stages; what a stage leaves for later ones is a member.
 class Dump {
  public:
   Dump(const Options& options, const StopRequest& stop, Progress& progress)
@@ -64,15 +69,14 @@ class Dump {
   Result<void> create_images();
   Result<void> freeze();
   Result<void> collect();
-  Result<void> collect_memory();
+  Result<void> collect_tree();
   Result<void> write_memory();
   Result<void> cure();
   Result<void> release(SeizedTask::Mode mode);
   Result<void> commit();
   Result<Outcome> finish_running();
   Result<Outcome> finish_ended();
-  Result<bool> parasite_pays();
-  Result<std::unique_ptr<memory::PageTransfer>> make_transfer();
+  memory::PageCounts pages() const;
   Outcome outcome();
 
   const Options& options_;
@@ -82,32 +86,27 @@ class Dump {
   uint64_t freeze_start_ns_ = 0;
   uint64_t freeze_ns_ = 0;
 
-  std::optional<TaskHandle> handle_;
+  std::optional<Tree> tree_;
   std::optional<image::CheckpointWriter> writer_;
-  PidMark pid_mark_;
   Refusals refusals_;
   memory::SharedMemoryTable shared_memory_;
   memory::MappedFileTable mapped_files_;
   std::optional<memory::SmapsReader> smaps_;
-  std::optional<SeizedTask> seized_;
-  std::optional<InfectedTask> infected_;
-  task::SleepSamples sleeps_;
-  std::optional<task::CollectedTask> task_;
-  std::optional<memory::AddressSpaceState> space_;
+  std::vector<const pb::Task*> tasks_;  // live ones and zombies, parents first
   std::optional<files::FilesCollection> files_;
-  memory::PageCounts pages_;
-  std::string transfer_name_;
+  memory::PageCounts shared_pages_;
 };
 
 Result<void> Dump::prepare() {
   const Span span("prepare");
-  handle_.emplace(TRY(TaskHandle::open(options_.pid)));
-  pid_mark_ = TRY(precheck(*handle_, refusals_));
+  tree_.emplace(TRY(Tree::open(options_.pid)));
+  TRY(precheck(tree_->root().handle(), refusals_));
   TRY(refusals_.check());
   if (!options_.dry_run) TRY(create_images());
   smaps_.emplace();
+  raise_descriptor_limit();
   warm_up();
-  sleeps_ = task::sample_sleeps(*handle_);
+  TRY(tree_->prepare());
   return stop_.check();
 }
 
@@ -125,110 +124,78 @@ Result<void> Dump::freeze() {
   const Deadline deadline = Deadline::in(options_.timeout);
   {
     const Span span("freeze");
-    seized_.emplace(TRY(SeizedTask::freeze(*handle_, deadline, stop_)));
+    TRY(tree_->freeze(deadline, stop_, refusals_));
   }
-  log::info("pid {}: {} threads stopped", options_.pid.value, seized_->threads().size());
   const Span span("inject");
-  infected_.emplace(TRY(InfectedTask::inject(*seized_, deadline, stop_)));
-  smaps_->request(*handle_);  // with the parasite's area, which shows the flags of new mappings
+  for (const auto& task : tree_->live()) TRY(task->inject(deadline, stop_));
+  // With the parasite's area, which shows the flags of new mappings.
+  if (tree_->live().size() == 1) smaps_->request(tree_->root().handle());
   return {};
 }
 
 Result<void> Dump::collect() {
-  TRY(check_new_children(*handle_, pid_mark_, refusals_));
   {
     const Span span("collect task");
-    task_.emplace(TRY(task::collect_task(*seized_, *infected_, sleeps_,
-                                         {.shell_job = options_.shell_job}, refusals_)));
+    for (const auto& task : tree_->live()) TRY(task->collect_task(refusals_));
+    TRY(collect_tree());
   }
   {
     const Span span("collect memory");
-    TRY(collect_memory());
+    uint32_t id = 0;
+    memory::SmapsReader* const smaps = tree_->live().size() == 1 ? &*smaps_ : nullptr;
+    for (const auto& task : tree_->live())
+      TRY(task->collect_memory(++id, options_, smaps, shared_memory_, mapped_files_, refusals_));
   }
   {
     const Span span("collect files");
-    const TaskHandle* const task = &*handle_;
-    files_.emplace(
-        TRY(files::collect_descriptors(std::span(&task, 1),
-                                       {.shell_job = options_.shell_job,
-                                        .ghost_limit_bytes = options_.ghost_limit_bytes,
-                                        .engine_fds = {}},  // the parasite has no descriptor yet
-                                       shared_memory_, refusals_)));
+    const std::vector<const TaskHandle*> handles = tree_->handles();
+    files_.emplace(TRY(files::collect_descriptors(handles,
+                                                  {.shell_job = options_.shell_job,
+                                                   .ghost_limit_bytes = options_.ghost_limit_bytes,
+                                                   .engine_fds = {}},
+                                                  shared_memory_, refusals_)));
   }
-  log::info("pid {}: {} VMAs, {} descriptors of {} open files, {} shared memory objects",
-            options_.pid.value, space_->vmas.size(), files_->descriptor_count(),
+  log::info("{} tasks, {} zombies, {} descriptors of {} open files, {} shared memory objects",
+            tree_->live().size(), tree_->zombies().size(), files_->descriptor_count(),
             files_->description_count(), shared_memory_.objects().size());
   TRY(refusals_.check());
   return stop_.check();
 }
 
-Result<void> Dump::collect_memory() {
-  memory::CollectOptions collect;
-  collect.id = 1;
-  collect.parasite_area = {infected_->area_start().value, infected_->area_end().value};
-  collect.current_brk = RemoteAddr(task_->report.program_break);
-  collect.ghost_limit_bytes = options_.ghost_limit_bytes;
-  collect.smaps = &*smaps_;
-  space_.emplace(TRY(
-      memory::collect_address_space(*handle_, collect, shared_memory_, mapped_files_, refusals_)));
-  task::describe_address_space(task_->report, space_->space);
-  task_->task.set_address_space_id(space_->space.id());
-  return {};
-}
-
-// The parasite copies each page once, the engine twice; but giving the parasite a descriptor takes
-// as long as copying a mebibyte does.
-Result<bool> Dump::parasite_pays() {
-  constexpr uint64_t kFewPages = 256;
-  if (options_.transfer != Transfer::kAuto) return options_.transfer == Transfer::kParasite;
-  const auto usage = TRY(procfs::parse_statm(TRY(handle_->proc().read("statm"))));
-  return usage.private_pages() > kFewPages;
-}
-
-Result<std::unique_ptr<memory::PageTransfer>> Dump::make_transfer() {
-  if (TRY(parasite_pays()) && infected_->can_receive_fds()) {
-    return memory::make_parasite_transfer(*infected_, handle_->pid(), writer_->pages());
-  }
-  if (options_.transfer == Transfer::kParasite) {
-    return fail(ErrorKind::kRefused,
-                "the parasite can't take a descriptor: the target's descriptor table is full");
-  }
-  return memory::make_vm_readv_transfer(handle_->pid(), writer_->pages());
+// What the tasks are to each other: refused as long as the tree could not be restored.
+Result<void> Dump::collect_tree() {
+  std::vector<pb::Task*> tasks;
+  for (const auto& task : tree_->live()) tasks.push_back(&task->collected().task);
+  for (pb::Task& zombie : tree_->zombies()) tasks.push_back(&zombie);
+  task::find_outside_sessions(tasks, options_.shell_job, refusals_);
+  tasks_.assign(tasks.begin(), tasks.end());
+  const auto plan = task::plan_tree(tasks_);
+  if (!plan && plan.error().kind() == ErrorKind::kRefused)
+    refusals_.add(options_.pid, "", plan.error().message());
+  return task::check_task_sharing(tree_->handles(), refusals_);
 }
 
 // Everything whose source is the frozen target itself: pages, shared objects, deleted files.
 Result<void> Dump::write_memory() {
   Span span("write memory");
-  std::unique_ptr<memory::PageTransfer> transfer;
-  {
-    const Span channel("write memory: channel");
-    transfer = TRY(make_transfer());
-    transfer_name_ = transfer->name();
-  }
-  {
-    const Span private_pages("write memory: pages");
-    pages_ = TRY(memory::dump_pages(*handle_, *space_, *transfer, *writer_, stop_, progress_));
-  }
-  const auto shared = TRY(memory::dump_shared_memory(shared_memory_, *writer_, stop_, progress_));
-  pages_.scanned += shared.scanned;
-  pages_.written += shared.written;
-  pages_.zero += shared.zero;
-  span.add_bytes(pages_.written * kPageSize);
-  log::info("pid {}: {} pages looked at, {} written by {}, {} zero", options_.pid.value,
-            pages_.scanned, pages_.written, transfer_name_, pages_.zero);
+  for (const auto& task : tree_->live())
+    TRY(task->write_memory(options_, *writer_, stop_, progress_));
+  shared_pages_ = TRY(memory::dump_shared_memory(shared_memory_, *writer_, stop_, progress_));
+  span.add_bytes(pages().written * kPageSize);
   return files::write_files(*files_, *writer_);
 }
 
 Result<void> Dump::cure() {
   const Span span("cure");
-  TRY(infected_->cure());
-  infected_.reset();
+  for (const auto& task : tree_->live()) TRY(task->cure());
   return {};
 }
 
+// Children first: a parent that runs again may look at them.
 Result<void> Dump::release(SeizedTask::Mode mode) {
   const Span span("release");
-  TRY(seized_->release(mode));
+  const auto& live = tree_->live();
+  for (size_t i = live.size(); i-- > 0;) TRY(live[i]->release(mode));
   freeze_ns_ = monotonic_ns() - freeze_start_ns_;
   log::info("pid {}: frozen for {:.3f} ms", options_.pid.value,
             static_cast<double>(freeze_ns_) / 1e6);
@@ -237,12 +204,17 @@ Result<void> Dump::release(SeizedTask::Mode mode) {
 
 Result<void> Dump::commit() {
   const Span span("commit");
-  task_->task.set_descriptor_table_id(files::FilesCollection::table_id(0));
-  TRY(task::write_task(*task_, *writer_));
-  TRY(memory::write_address_space(*space_, mapped_files_, *writer_));
+  for (size_t i = 0; i < tree_->live().size(); ++i) {
+    TaskDump& task = *tree_->live()[i];
+    task.collected().task.set_descriptor_table_id(files::FilesCollection::table_id(i));
+    TRY(task::write_task(task.collected(), *writer_));
+    TRY(memory::write_address_space(task.space(), mapped_files_, *writer_));
+  }
+  for (const pb::Task& zombie : tree_->zombies())
+    TRY(writer_->append(image::FileType::kTasks, zombie));
   TRY(memory::write_memory_objects(mapped_files_, shared_memory_, *writer_));
   TRY(writer_->append(image::FileType::kStats, outcome().stats));
-  TRY(writer_->commit(make_manifest(*task_, options_)));
+  TRY(writer_->commit(make_manifest(tasks_, options_)));
   log::info("checkpoint {} is complete", options_.images_dir);
   return {};
 }
@@ -263,19 +235,30 @@ Result<Outcome> Dump::finish_ended() {
   return outcome();
 }
 
+memory::PageCounts Dump::pages() const {
+  memory::PageCounts sum = shared_pages_;
+  for (const auto& task : tree_->live()) {
+    sum.scanned += task->pages().scanned;
+    sum.written += task->pages().written;
+    sum.zero += task->pages().zero;
+  }
+  return sum;
+}
+
 Outcome Dump::outcome() {
   Outcome outcome;
   auto& stats = outcome.stats;
+  const memory::PageCounts sum = pages();
   stats.set_freeze_ns(freeze_ns_ != 0 ? freeze_ns_ : monotonic_ns() - freeze_start_ns_);
   stats.set_total_ns(monotonic_ns() - start_ns_);
-  stats.set_pages_scanned(pages_.scanned);
-  stats.set_pages_written(pages_.written);
-  stats.set_pages_zero(pages_.zero);
-  stats.set_bytes_written(pages_.written * kPageSize);
-  stats.set_tasks(1);
-  stats.set_threads(task_->threads.size());
+  stats.set_pages_scanned(sum.scanned);
+  stats.set_pages_written(sum.written);
+  stats.set_pages_zero(sum.zero);
+  stats.set_bytes_written(sum.written * kPageSize);
+  stats.set_tasks(tasks_.size());
+  stats.set_threads(tree_->thread_count());
   stats.set_descriptors(files_->descriptor_count());
-  stats.set_transfer(transfer_name_);
+  stats.set_transfer(tree_->root().transfer_name());
   image::add_stage_times(kStages, stats);
   return outcome;
 }

@@ -2,15 +2,15 @@
 
 #include "engine/arch/x86_64/cpu.h"
 #include "engine/base/version.h"
-#include "engine/task/collect.h"
+#include "proto/task.pb.h"
 
 namespace cryostat::dump {
 
-pb::Manifest make_manifest(const task::CollectedTask& task, const Options& options) {
+pb::Manifest make_manifest(std::span<const pb::Task* const> tasks, const Options& options) {
   pb::Manifest manifest;
   manifest.set_tool_version(std::string(kVersion));
-  manifest.set_root_pid(task.task.pid());
-  manifest.add_pids(task.task.pid());
+  manifest.set_root_pid(tasks.front()->pid());
+  for (const pb::Task* task : tasks) manifest.add_pids(task->pid());
   manifest.set_shell_job(options.shell_job);
 
   const arch::Cpu cpu = arch::this_cpu();

@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "engine/dump/children.h"
 #include "engine/kernel/capabilities.h"
 #include "engine/procfs/stat.h"
 #include "engine/procfs/status.h"
@@ -157,23 +156,19 @@ Result<void> refuse_foreign_namespaces(const TaskHandle& target, Refusals& refus
 
 }  // namespace
 
-Result<PidMark> precheck(const TaskHandle& target, Refusals& refusals) {
+Result<void> precheck(const TaskHandle& target, Refusals& refusals) {
   const procfs::Stat stat = TRY(procfs::parse_stat(TRY(target.proc().read("stat"))));
   const procfs::Status status = TRY(procfs::parse_status(TRY(target.proc().read("status"))));
   TRY(check_lives(stat, status));
   TRY(check_not_own(target.pid()));
   TRY(check_untraced(status));
   TRY(check_permission(target, status));
-  refuse_foreign_program(target, refusals);
-  TRY(refuse_foreign_namespaces(target, refusals));
-  const PidMark mark{TRY(last_allocated_pid())};
-  TRY(refuse_children(target, refusals));
-  return mark;
+  return check_member(target, refusals);
 }
 
-Result<void> check_new_children(const TaskHandle& target, const PidMark& mark, Refusals& refusals) {
-  if (TRY(last_allocated_pid()) == mark.last_pid) return {};
-  return refuse_children(target, refusals);
+Result<void> check_member(const TaskHandle& member, Refusals& refusals) {
+  refuse_foreign_program(member, refusals);
+  return refuse_foreign_namespaces(member, refusals);
 }
 
 }  // namespace cryostat::dump

@@ -24,6 +24,7 @@ Result<void> check_tasks(const CheckpointImages& images, const pb::Manifest& man
     const pb::Task& task = tasks[i].task;
     if (manifest.pids(static_cast<int>(i)) != task.pid())
       return inconsistent("the manifest names other tasks than tasks.img");
+    if (task.has_zombie()) continue;
     if (images.mm.space(task.address_space_id()) == nullptr)
       return inconsistent(fmt::format("pid {} has no address space", task.pid()));
     if (images.files.table(task.descriptor_table_id()) == nullptr)

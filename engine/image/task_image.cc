@@ -32,7 +32,7 @@ bool siginfos_fit(const Pending& pending) {
 // Empty when the record is well formed, else what is wrong with it.
 std::string wrong_with(const pb::Task& task) {
   if (!pid_fits(task.pid())) return fmt::format("pid {} is out of range", task.pid());
-  if (task.thread_count() == 0) return "a task without threads";
+  if (task.has_zombie() != (task.thread_count() == 0)) return "a task without threads";
   if (task.stop_signal() > kSignals) return fmt::format("stop signal {}", task.stop_signal());
   for (const auto& action : task.actions())
     if (action.number() == 0 || action.number() > kSignals)
@@ -86,6 +86,8 @@ Result<TasksImage> load_tasks(const CheckpointReader& reader) {
       auto task = TRY(records.parse<pb::Task>(*record));
       if (const auto wrong = wrong_with(task); !wrong.empty())
         return records.fail_at(*record, wrong);
+      if (task.has_zombie() && (image.tasks.empty() || !ids.insert(task.pid()).second))
+        return records.fail_at(*record, fmt::format("zombie {} out of place", task.pid()));
       image.tasks.push_back({std::move(task), {}});
       continue;
     }

@@ -12,7 +12,7 @@ class CheckpointReader;
 
 struct TaskImage {
   pb::Task task;
-  std::vector<pb::Thread> threads;  // leader first; never empty
+  std::vector<pb::Thread> threads;  // leader first; empty for a zombie, and only for one
 };
 
 struct TasksImage {

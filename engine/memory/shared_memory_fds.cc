@@ -208,20 +208,22 @@ Result<UniqueFd> create_object(const image::MmImage& mm, const pb::SharedMemory&
 
 }  // namespace
 
-Result<SharedMemoryFds> SharedMemoryFds::create(const image::MmImage& mm,
-                                                const image::PagemapImage& pagemap,
-                                                const PageSource& pages, ServiceFds& service_fds) {
-  SharedMemoryFds fds;
-  fds.service_fds_ = &service_fds;
-  for (const pb::SharedMemory& object : mm.shared) {
-    UniqueFd fd = TRY(create_object(mm, object));
-    TRY(set_attributes(fd.get(), object));
-    TRY_IN(fill(fd.get(), object, pagemap.runs(pb::PageRuns::SHARED_MEMORY, object.id()), pages),
-           fmt::format("fill shared memory {} `{}`", object.id(), object.name()));
-    UniqueFd path = TRY(reopen(fd.get(), O_PATH));
-    fds.entries_.push_back({object.id(), TRY(service_fds.adopt(std::move(path)))});
-  }
-  return fds;
+Result<int> SharedMemoryFds::create(const image::MmImage& mm, const image::PagemapImage& pagemap,
+                                    const PageSource& pages, uint32_t id) {
+  const pb::SharedMemory* object = mm.shared_memory(id);
+  if (object == nullptr)
+    return fail(ErrorKind::kImages, fmt::format("there is no shared memory {}", id));
+  UniqueFd fd = TRY(create_object(mm, *object));
+  TRY(set_attributes(fd.get(), *object));
+  TRY_IN(fill(fd.get(), *object, pagemap.runs(pb::PageRuns::SHARED_MEMORY, id), pages),
+         fmt::format("fill shared memory {} `{}`", id, object->name()));
+  TRY(adopt(id, TRY(reopen(fd.get(), O_PATH))));
+  return entries_.back().path;
+}
+
+Result<void> SharedMemoryFds::adopt(uint32_t id, UniqueFd path) {
+  entries_.push_back({id, TRY(service_fds_->adopt(std::move(path)))});
+  return {};
 }
 
 Result<int> SharedMemoryFds::open_as(uint32_t id, int mode) {

@@ -9,6 +9,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/service_fds.h"
+#include "engine/base/unique_fd.h"
 #include "engine/image/page_sum.h"
 #include "proto/mm.pb.h"
 
@@ -25,15 +26,19 @@ struct PageSource {
   std::span<const image::PageSum> sums;  // of every page of it
 };
 
-// Descriptors of the objects, in the process that is being restored.
+// Descriptors of the objects, in a process that is being restored.
 class SharedMemoryFds {
  public:
-  // Creates and fills every object of `mm`, with checksums verified; `service_fds` must outlive the
-  // object. Seals are not set here: a memfd sealed against writing could not be mapped shared any
-  // more; the restorer adds them (MemoryPlan::seals). Runs in the hosted child.
-  static Result<SharedMemoryFds> create(const image::MmImage& mm,
-                                        const image::PagemapImage& pagemap, const PageSource& pages,
-                                        ServiceFds& service_fds);
+  // `service_fds` must outlive the object.
+  explicit SharedMemoryFds(ServiceFds& service_fds) : service_fds_(&service_fds) {}
+
+  // Creates and fills an object of `mm`, with checksums verified, and returns a descriptor that
+  // holds it (O_PATH). Seals are not set here: a memfd sealed against writing could not be mapped
+  // shared any more; the restorer adds them (MemoryPlan::seals). Runs in the hosted child.
+  Result<int> create(const image::MmImage& mm, const image::PagemapImage& pagemap,
+                     const PageSource& pages, uint32_t id);
+  // Takes over a descriptor of an object that another task has created.
+  Result<void> adopt(uint32_t id, UniqueFd path);
 
   // Open read-write, position 0, valid until the restorer closes it; dup or reopen it
   // ("/proc/self/fd/N") as needed. Opened on first use: a file that is open for writing can't
@@ -52,7 +57,7 @@ class SharedMemoryFds {
   Result<int> open_as(uint32_t id, int mode);
 
   std::vector<Entry> entries_;
-  ServiceFds* service_fds_ = nullptr;
+  ServiceFds* service_fds_;
 };
 
 }  // namespace cryostat::memory

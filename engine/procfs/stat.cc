@@ -43,7 +43,7 @@ bool parse_numbers(TextCursor& cursor, Stat& stat) {
   return skip(3) && cursor.next_number(stat.start_data) && cursor.next_number(stat.end_data) &&
          cursor.next_number(stat.start_brk) && cursor.next_number(stat.arg_start) &&
          cursor.next_number(stat.arg_end) && cursor.next_number(stat.env_start) &&
-         cursor.next_number(stat.env_end);
+         cursor.next_number(stat.env_end) && cursor.next_number(stat.exit_status);
 }
 
 }  // namespace

@@ -46,6 +46,7 @@ struct Stat {
   uint64_t arg_end = 0;
   uint64_t env_start = 0;
   uint64_t env_end = 0;
+  uint32_t exit_status = 0;  // of a zombie, as waitpid(2) tells it
 
   // PF_KTHREAD (include/linux/sched.h, unchanged since 2.6.17): no user space behind this task.
   bool is_kernel_thread() const { return (flags & 0x00200000) != 0; }

@@ -83,13 +83,13 @@ Failure step_failed(Tid tid, uint32_t step, int32_t error, uint64_t detail) {
 }
 
 Result<RestorerPlan> read_plan(const CreatedTask& task, const LaunchReport& launch) {
-  return kernel::read_object<RestorerPlan>(task.pid(), RemoteAddr(launch.plan));
+  return kernel::read_object<RestorerPlan>(task.pid, RemoteAddr(launch.plan));
 }
 
 // The first thread that failed, as an Error.
 Result<void> check_threads(const CreatedTask& task, const LaunchReport& launch) {
   std::vector<RestorerThread> threads(launch.thread_count);
-  TRY(kernel::read_memory(task.pid(), RemoteAddr(launch.plan + launch.threads_offset),
+  TRY(kernel::read_memory(task.pid, RemoteAddr(launch.plan + launch.threads_offset),
                           std::as_writable_bytes(std::span(threads))));
   for (const RestorerThread& thread : threads) {
     if (thread.error != 0) {
@@ -104,7 +104,7 @@ Result<void> check_blob(const CreatedTask& task, const LaunchReport& launch,
   const RestorerPlan plan = TRY(read_plan(task, launch));
   if (plan.error == 0 && plan.step == static_cast<uint32_t>(expected)) return {};
   TRY(check_threads(task, launch));
-  return step_failed(Tid(task.pid().value), plan.step, plan.error != 0 ? plan.error : -EPROTO,
+  return step_failed(Tid(task.pid.value), plan.step, plan.error != 0 ? plan.error : -EPROTO,
                      plan.detail);
 }
 
@@ -146,20 +146,21 @@ Result<void> let_threads_go(const std::vector<Tid>& tids, const StopRequest& sto
 
 }  // namespace
 
-Result<void> run_blob(CreatedTask& task, const LaunchReport& launch, const std::vector<Tid>& tids,
-                      const StopRequest& stop) {
-  {
-    Span span("restorer.memory");
-    TRY(wait_for_int3(task, launch, tids[0], stop));
-    TRY(check_blob(task, launch, RestorerStep::kTaskState));
-  }
+Result<void> wait_for_memory(const CreatedTask& task, const StopRequest& stop) {
+  Span span("restorer.memory");
+  TRY(wait_for_int3(task, task.launch, Tid(task.pid.value), stop));
+  return check_blob(task, task.launch, RestorerStep::kTaskState);
+}
+
+Result<void> wait_for_threads(const CreatedTask& task, const std::vector<Tid>& tids,
+                              const StopRequest& stop) {
   Span span("restorer.threads");
   TRY(let_threads_go(tids, stop));
   // The others first: none of them waits for another, while the leader waits for them all. So a
   // thread that faults is seen instead of waited for.
-  for (size_t i = 1; i < tids.size(); ++i) TRY(wait_for_int3(task, launch, tids[i], stop));
-  TRY(wait_for_int3(task, launch, tids[0], stop));
-  return check_blob(task, launch, RestorerStep::kDone);
+  for (size_t i = 1; i < tids.size(); ++i) TRY(wait_for_int3(task, task.launch, tids[i], stop));
+  TRY(wait_for_int3(task, task.launch, tids[0], stop));
+  return check_blob(task, task.launch, RestorerStep::kDone);
 }
 
 }  // namespace cryostat::restore

@@ -10,10 +10,14 @@
 
 namespace cryostat::restore {
 
-// Follows the blob to its end. `tids`: leader first. A failed step becomes an Error that names
-// step, thread, errno and detail; a thread that died or faulted is named with signal and address.
-// Afterwards every thread is in a ptrace stop, its state set but for what finish_* does.
-Result<void> run_blob(CreatedTask& task, const LaunchReport& launch, const std::vector<Tid>& tids,
-                      const StopRequest& stop);
+// Both follow the blob of one task; a failed step becomes an Error that names step, thread, errno
+// and detail; a thread that died or faulted is named with signal and address.
+
+// Until its address space and its task state are there; the leader is then in a ptrace stop.
+Result<void> wait_for_memory(const CreatedTask& task, const StopRequest& stop);
+// From there to its end. `tids`: leader first. Afterwards every thread is in a ptrace stop, its
+// state set but for what finish_* does.
+Result<void> wait_for_threads(const CreatedTask& task, const std::vector<Tid>& tids,
+                              const StopRequest& stop);
 
 }  // namespace cryostat::restore

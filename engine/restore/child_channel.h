@@ -1,6 +1,6 @@
-// What cr-restore and the task it creates say to each other while the task still runs hosted code:
-// "go" (the task is traced), then either the error that ended it or "ready" (about to enter the
-// blob).
+// What cr-restore and the tasks it creates say to each other while the tasks still run hosted code:
+// "go" (the root is traced), then from each either the error that ended it or "ready" (about to
+// enter the blob). All tasks of a tree have the same end.
 #pragma once
 
 #include <sys/types.h>
@@ -16,6 +16,8 @@ namespace cryostat::restore {
 
 // Where the child has put things; addresses in the child.
 struct LaunchReport {
+  int32_t pid = 0;
+  uint32_t reserved = 0;
   uint64_t area_start = 0;
   uint64_t area_end = 0;
   uint64_t plan = 0;            // the wire::RestorerPlan, start of the arena

@@ -1,11 +1,12 @@
-// A task created under its old pid, traced from its first moment, killed and reaped unless
-// released.
+// The tasks of a tree, created under their old pids, traced from their first moment, killed and
+// reaped unless released.
 #pragma once
+
+#include <vector>
 
 #include "engine/base/deadline.h"
 #include "engine/base/error.h"
 #include "engine/base/ids.h"
-#include "engine/base/unique_fd.h"
 #include "engine/restore/child_channel.h"
 #include "engine/restore/hosted_child.h"
 
@@ -22,42 +23,53 @@ struct CreateOptions {
                                  // needs CAP_SYS_ADMIN)
 };
 
-// Owns the new task: the destructor kills it with all its threads and reaps it. Only the thread of
-// the engine that created it may use it (ptrace(2)).
-class CreatedTask {
+// One live task of the tree.
+struct CreatedTask {
+  HostPid pid;
+  LaunchReport launch;     // once it is ready
+  bool own_child = false;  // its end is reported to cr-restore
+};
+
+// Owns the new tasks: the destructor kills them with all their threads and reaps them. Only the
+// thread of the engine that created them may use them (ptrace(2)).
+class CreatedTree {
  public:
-  CreatedTask(CreatedTask&&) noexcept;
-  CreatedTask& operator=(CreatedTask&&) = delete;
-  ~CreatedTask();
+  CreatedTree(CreatedTree&&) noexcept;
+  CreatedTree& operator=(CreatedTree&&) = delete;
+  ~CreatedTree();
 
-  HostPid pid() const { return pid_; }
-  int pidfd() const { return pidfd_.get(); }
-  // False when its end is reported to someone else.
-  bool is_own_child() const { return own_child_; }
+  // clone3(set_tid) of a root that runs hosted_child_main() once it is seized with EXITKILL, and
+  // forks the others. kMachine when a pid is taken; kPermission without CAP_CHECKPOINT_RESTORE.
+  // `tree` must outlive the object. Precondition: no other thread of the engine holds a lock the
+  // children need (start none before).
+  static Result<CreatedTree> create(const CreateOptions& options, const HostedTree& tree);
 
-  // Waits until the child's hosted part is done: its report, or the child's own Error, or how it
-  // died. `stop` is looked at all the time. The child then runs in the blob.
-  Result<LaunchReport> wait_ready(const StopRequest& stop);
+  // Live tasks, parents first.
+  const std::vector<CreatedTask>& tasks() const { return tasks_; }
+  const CreatedTask& root() const { return tasks_.front(); }
 
-  // The task is released and lives its own life: the destructor does nothing any more.
+  // Waits until the hosted part of every task is done, and every zombie is one: a child's own
+  // Error, or how it died, is the Error. `stop` is looked at all the time. The tasks then run in
+  // the blob.
+  Result<void> wait_ready(const StopRequest& stop);
+
+  // The tasks are released and live their own life: the destructor does nothing any more.
   void disown() { owned_ = false; }
 
  private:
-  friend Result<CreatedTask> create_root(HostPid, const CreateOptions&, const HostedPlan&);
-  CreatedTask(HostPid pid, UniqueFd pidfd, ChildChannel channel)
-      : pid_(pid), pidfd_(std::move(pidfd)), channel_(std::move(channel)) {}
-  Result<void> seize(const CreateOptions& options);
-  Result<void> look_at_child();
-  HostPid pid_;
-  UniqueFd pidfd_;
-  ChildChannel channel_;
-  bool owned_ = true;
-  bool own_child_ = true;
-};
+  CreatedTree(const HostedTree& tree, ChildChannel channel);
+  Result<void> seize_root(const CreateOptions& options);
+  Result<bool> take_message(int timeout_ms);
+  Result<void> look_at_children();
+  Result<void> look_at(pid_t pid, int status);
+  CreatedTask* find(pid_t pid);
 
-// clone3(set_tid) of a child that runs hosted_child_main(plan) once it is seized with EXITKILL.
-// kMachine when the pid is taken; kPermission without CAP_CHECKPOINT_RESTORE.
-// Precondition: no other thread of the engine holds a lock the child needs (start none before).
-Result<CreatedTask> create_root(HostPid pid, const CreateOptions& options, const HostedPlan& plan);
+  const HostedTree* tree_;
+  ChildChannel channel_;
+  std::vector<CreatedTask> tasks_;
+  size_t ready_ = 0;   // tasks that said so
+  size_t to_end_ = 0;  // placeholders and zombies that live
+  bool owned_ = true;
+};
 
 }  // namespace cryostat::restore

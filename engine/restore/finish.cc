@@ -61,7 +61,7 @@ Result<user_regs_struct> image_registers(const pb::Thread& thread) {
 Result<std::vector<Finishing>> start(const CreatedTask& task, const LaunchReport& launch,
                                      const std::vector<pb::Thread>& threads) {
   std::vector<wire::RestorerThread> planned(threads.size());
-  TRY(kernel::read_memory(task.pid(), RemoteAddr(launch.plan + launch.threads_offset),
+  TRY(kernel::read_memory(task.pid, RemoteAddr(launch.plan + launch.threads_offset),
                           std::as_writable_bytes(std::span(planned))));
   std::vector<Finishing> finishing(threads.size());
   for (size_t i = 0; i < threads.size(); ++i) {
@@ -92,7 +92,7 @@ Result<void> begin_call(const CreatedTask& task, Finishing& thread, RemoteAddr s
                              timespec_at.value);
   if (!again.has_value()) return {};
   if (again->uses_timespec) {
-    TRY(kernel::write_memory(task.pid(), std::as_bytes(std::span(again->timespec)), timespec_at));
+    TRY(kernel::write_memory(task.pid, std::as_bytes(std::span(again->timespec)), timespec_at));
   }
   TRY(ptrace::set_registers(thread.tid, again->registers));
   TRY(ptrace::resume(thread.tid, PTRACE_SYSCALL));
@@ -103,7 +103,7 @@ Result<void> begin_call(const CreatedTask& task, Finishing& thread, RemoteAddr s
 // Issues the interrupted calls again, all threads side by side, and leaves each thread interrupted
 // in its call. The interrupt is ordered while the thread stands at the call's entry, so the call is
 // broken off as soon as it would sleep: no time passes and nothing races.
-Result<void> reissue_calls(CreatedTask& task, std::vector<Finishing>& finishing,
+Result<void> reissue_calls(const CreatedTask& task, std::vector<Finishing>& finishing,
                            RemoteAddr syscall_insn) {
   constexpr const char* kDoing = "issue an interrupted system call again";
   for (Finishing& thread : finishing) TRY(begin_call(task, thread, syscall_insn));
@@ -141,7 +141,7 @@ void settle_unknown_calls(std::vector<Finishing>& finishing) {
 
 // SIGTRAP must not be ignored while the blob's threads stop with int3 (the kernel would reset its
 // action), so an ignored SIGTRAP comes back here.
-Result<void> ignore_sigtrap_if_wanted(CreatedTask& task, const pb::Task& image,
+Result<void> ignore_sigtrap_if_wanted(const CreatedTask& task, const pb::Task& image,
                                       const Finishing& leader, RemoteAddr syscall_insn) {
   for (const pb::SignalAction& action : image.actions()) {
     if (action.number() != SIGTRAP || action.handler() != reinterpret_cast<uint64_t>(SIG_IGN))
@@ -149,7 +149,7 @@ Result<void> ignore_sigtrap_if_wanted(CreatedTask& task, const pb::Task& image,
     const uint64_t kernel_action[4] = {action.handler(), action.flags(), action.restorer(),
                                        action.mask()};
     const RemoteAddr at(leader.stack_top - 64);
-    TRY(kernel::write_memory(task.pid(), std::as_bytes(std::span(kernel_action)), at));
+    TRY(kernel::write_memory(task.pid, std::as_bytes(std::span(kernel_action)), at));
     const int64_t result =
         TRY(remote_syscall(leader.tid, leader.registers, syscall_insn, SYS_rt_sigaction,
                            {SIGTRAP, at.value, 0, sizeof(uint64_t)}, Deadline::in(kPatience)));
@@ -204,11 +204,11 @@ Result<void> set_final_state(const std::vector<Finishing>& finishing) {
 // stops without an instruction of its own once it is let go. The leader's signals stay blocked
 // until then, or a pending one would come first.
 Result<void> stop_group(const CreatedTask& task, uint64_t leader_mask, int stop_signal) {
-  const Tid leader(task.pid().value);
+  const Tid leader(task.pid.value);
   // A signal put in a stopped signal's place is queued again when it is blocked.
   TRY(ptrace::set_signal_mask(leader, ~ptrace::signal_bit(stop_signal)));
-  if (syscall(SYS_tgkill, task.pid().value, task.pid().value, SIGSTOP) != 0) {
-    return fail_errno(fmt::format("send SIGSTOP to pid {}", task.pid().value));
+  if (syscall(SYS_tgkill, task.pid.value, task.pid.value, SIGSTOP) != 0) {
+    return fail_errno(fmt::format("send SIGSTOP to pid {}", task.pid.value));
   }
   TRY(ptrace::resume(leader, PTRACE_CONT));
   for (;;) {
@@ -223,8 +223,8 @@ Result<void> stop_group(const CreatedTask& task, uint64_t leader_mask, int stop_
 
 // SIGTSTP, SIGTTIN and SIGTTOU stop nothing in an orphaned process group (setpgid(2)): a group
 // with no parent in the same session but another group.
-bool is_in_orphaned_group(HostPid pid) {
-  return getsid(pid.value) != getsid(0) || getpgid(pid.value) == getpgrp();
+bool is_in_orphaned_group(HostPid pid, pid_t parent) {
+  return getsid(pid.value) != getsid(parent) || getpgid(pid.value) == getpgid(parent);
 }
 
 // From here on the task survives the end of cr-restore. Done while no thread has run yet, so that a
@@ -241,7 +241,7 @@ Result<void> let_go(const CreatedTask& task, Tid tid) {
   const Result<void> detached = ptrace::resume(tid, PTRACE_DETACH);
   if (detached.has_value() || detached.error().errno_value() != ESRCH) return detached;
   // The leader's status is for whoever waits for the task; if that is us, later.
-  if (tid.value == task.pid().value && task.is_own_child()) return {};
+  if (tid.value == task.pid.value && task.own_child) return {};
   for (;;) {
     const Result<WaitStatus> status = wait_for(tid);
     if (!status.has_value() || status->ended()) return {};
@@ -250,17 +250,18 @@ Result<void> let_go(const CreatedTask& task, Tid tid) {
 
 }  // namespace
 
-int stop_signal_for(const CreatedTask& task, const pb::Task& image) {
+int stop_signal_for(const CreatedTask& task, const pb::Task& image, pid_t parent) {
   const auto wanted = static_cast<int>(image.stop_signal());
   if (wanted != SIGTSTP && wanted != SIGTTIN && wanted != SIGTTOU) return SIGSTOP;
   for (const pb::SignalAction& action : image.actions()) {
     if (static_cast<int>(action.number()) == wanted && action.handler() != 0) return SIGSTOP;
   }
-  return is_in_orphaned_group(task.pid()) ? SIGSTOP : wanted;
+  return is_in_orphaned_group(task.pid, parent) ? SIGSTOP : wanted;
 }
 
-Result<void> finish_threads(CreatedTask& task, const LaunchReport& launch, const pb::Task& image,
+Result<void> finish_threads(const CreatedTask& task, const pb::Task& image,
                             const std::vector<pb::Thread>& threads) {
+  const LaunchReport& launch = task.launch;
   Span span("restore.finish");
   const RemoteAddr syscall_insn = TRY(find_syscall_insn(launch));
   std::vector<Finishing> finishing = TRY(start(task, launch, threads));
@@ -272,16 +273,16 @@ Result<void> finish_threads(CreatedTask& task, const LaunchReport& launch, const
   return set_final_state(finishing);
 }
 
-Result<void> release(CreatedTask& task, const std::vector<pb::Thread>& threads, ReleaseAs as,
-                     int stop_signal) {
-  Span span("restore.release");
+Result<void> ready_to_release(const CreatedTask& task, const std::vector<pb::Thread>& threads,
+                              ReleaseAs as, int stop_signal) {
   if (as == ReleaseAs::kStopped) {
     TRY(stop_group(task, threads[0].signal_mask(), stop_signal));
   }
   for (const pb::Thread& thread : threads) TRY(drop_exitkill(Tid(thread.tid())));
-  // From the first thread let go on the task may do anything, end included, so nothing is undone
-  // any more and a thread that is gone is as good as released.
-  task.disown();
+  return {};
+}
+
+Result<void> release(const CreatedTask& task, const std::vector<pb::Thread>& threads) {
   for (size_t i = threads.size(); i-- > 0;) TRY(let_go(task, Tid(threads[i].tid())));
   return {};
 }

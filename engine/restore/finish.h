@@ -16,9 +16,9 @@ namespace cryostat::restore {
 
 // Puts every thread's registers, xstate and signal mask in place, sets up the restart blocks of
 // interrupted calls and unmaps the restorer area. `threads`: leader first, as in the images.
-// Precondition: run_blob() succeeded. What needs stopped threads with the area still mapped
+// Precondition: wait_for_threads() succeeded. What needs stopped threads with the area still mapped
 // must be done before. On an error the task is only good for being killed.
-Result<void> finish_threads(CreatedTask& task, const LaunchReport& launch, const pb::Task& image,
+Result<void> finish_threads(const CreatedTask& task, const pb::Task& image,
                             const std::vector<pb::Thread>& threads);
 
 enum class ReleaseAs {
@@ -27,13 +27,19 @@ enum class ReleaseAs {
 };
 
 // The signal that stops the task the way the dumped one was stopped, where that still works;
-// SIGSTOP otherwise (a handler is set, or the task's process group is an orphaned one).
-int stop_signal_for(const CreatedTask& task, const pb::Task& image);
+// SIGSTOP otherwise (a handler is set, or the task's process group is an orphaned one). `parent`:
+// the pid of its parent, 0 for cr-restore itself.
+int stop_signal_for(const CreatedTask& task, const pb::Task& image, pid_t parent);
 
-// Lets every thread go at once and gives up ownership: nothing kills the task any more.
-// `stop_signal` is what a kStopped task is stopped with: SIGSTOP for --leave-stopped, else
-// stop_signal_for().
-Result<void> release(CreatedTask& task, const std::vector<pb::Thread>& threads, ReleaseAs as,
-                     int stop_signal);
+// Makes the task ready to be let go: in its stop, if it is to be stopped, and no longer killed with
+// cr-restore. `stop_signal` is what a kStopped task is stopped with: SIGSTOP for --leave-stopped,
+// else stop_signal_for(). From the first task on that is ready, the tree has to be disowned and
+// released.
+Result<void> ready_to_release(const CreatedTask& task, const std::vector<pb::Thread>& threads,
+                              ReleaseAs as, int stop_signal);
+
+// Lets every thread go. From the first thread let go on the tree may do anything, end included, so
+// nothing is undone any more and a thread that is gone is as good as released.
+Result<void> release(const CreatedTask& task, const std::vector<pb::Thread>& threads);
 
 }  // namespace cryostat::restore

@@ -46,25 +46,45 @@ Result<Launch> prepare(ChildChannel& channel, const HostedPlan& plan) {
   return prepare_launch(plan, context, arena, wire_plan);
 }
 
-Result<Launch> prepare_when_told(ChildChannel& channel, const HostedPlan& plan) {
+[[noreturn]] void live(ChildChannel& channel, const HostedTree& tree, size_t birth);
+
+Result<Launch> be_born_and_prepare(ChildChannel& channel, const HostedTree& tree, size_t birth) {
+  TRY(be_born(tree.births, birth, [&](size_t other) { live(channel, tree, other); }));
+  return prepare(channel, tree.plans[tree.births.plan.births[birth].task]);
+}
+
+void live(ChildChannel& channel, const HostedTree& tree, size_t birth) {
+  Result<Launch> launch = be_born_and_prepare(channel, tree, birth);
+  if (!launch.has_value()) {
+    Error error = std::move(launch).error();
+    const pid_t pid = tree.births.plan.births[birth].pid;
+    if (tree.live_tasks > 1) std::move(error).in("pid " + std::to_string(pid));
+    channel.send_error(error);
+    _exit(1);
+  }
+  launch->report.pid = tree.births.plan.births[birth].pid;
+  const Result<void> sent = channel.send_ready(launch->report);
+  // The number stays open: the blob closes all service descriptors.
+  (void)channel.take_fd().release();
+  if (!sent.has_value()) _exit(1);
+  if (tree.live_tasks > 1)
+    tree.births.rendezvous.arrive(Rendezvous::Point::kReady, tree.live_tasks + 1);
+  enter_blob(*launch);
+}
+
+Result<void> begin(ChildChannel& channel) {
   TRY(block_signals());
-  TRY(channel.wait_go());
-  return prepare(channel, plan);
+  return channel.wait_go();
 }
 
 }  // namespace
 
-void hosted_child_main(ChildChannel channel, const HostedPlan& plan) {
-  Result<Launch> launch = prepare_when_told(channel, plan);
-  if (launch.has_value()) {
-    const Result<void> sent = channel.send_ready(launch->report);
-    // The number stays open: the blob closes all service descriptors.
-    (void)channel.take_fd().release();
-    if (sent.has_value()) enter_blob(*launch);
+void hosted_child_main(ChildChannel channel, const HostedTree& tree) {
+  if (const Result<void> begun = begin(channel); !begun.has_value()) {
+    channel.send_error(begun.error());
     _exit(1);
   }
-  channel.send_error(launch.error());
-  _exit(1);
+  live(channel, tree, 0);
 }
 
 }  // namespace cryostat::restore

@@ -1,5 +1,6 @@
-// The hosted part of a restored task's life: ordinary C++ in a fork of cr-restore that prepares
-// everything that does not need the old address space, then enters the restorer blob.
+// The hosted part of a restored task's life: ordinary C++ in a fork of cr-restore that is born into
+// its tree, prepares everything that does not need the old address space, then enters the restorer
+// blob.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include "engine/base/error.h"
 #include "engine/base/service_fds.h"
 #include "engine/base/wire_arena.h"
+#include "engine/restore/births.h"
 #include "engine/restore/child_channel.h"
 #include "engine/restore/vdso_move.h"
 #include "proto/wire/restorer.h"
@@ -48,8 +50,16 @@ struct HostedPlan {
   std::function<Result<void>(ChildContext&, WireArena&, wire::RestorerPlan&)> fill_plan;
 };
 
-// The child's main function: waits for "go", does the steps, fills the plan and enters the blob.
-// Never returns; on an error the error goes to the channel and the child exits.
-[[noreturn]] void hosted_child_main(ChildChannel channel, const HostedPlan& plan);
+// All tasks of a tree.
+struct HostedTree {
+  BirthInputs births;
+  std::vector<HostedPlan> plans;  // of the tasks, in their order; those of zombies are empty
+  uint32_t live_tasks = 0;
+};
+
+// The root's main function: waits for "go", is born, does the steps, fills the plan and enters the
+// blob. Never returns; on an error the error goes to the channel and the child exits. The others
+// begin with their birth.
+[[noreturn]] void hosted_child_main(ChildChannel channel, const HostedTree& tree);
 
 }  // namespace cryostat::restore

@@ -1,9 +1,15 @@
 #include "engine/restore/hosted_plan.h"
 
+#include <fmt/format.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <memory>
 #include <optional>
 
 #include "engine/files/restore.h"
+#include "engine/files/task_descriptors.h"
 #include "engine/memory/memory_plan.h"
 #include "engine/memory/shared_memory_fds.h"
 #include "engine/task/hosted_state.h"
@@ -14,26 +20,99 @@ namespace cryostat::restore {
 
 namespace {
 
-// What earlier steps of the child leave for later ones. Lives in the child's copy of the heap.
-struct ChildState {
+// One task's part; what earlier steps of it leave for later ones lives in its copy of the heap.
+struct Member {
+  Member(HostedInputs& all, size_t index)
+      : inputs(all), image(all.images.tasks.tasks[index]), index(index) {}
+
+  const pb::Task& task() const { return image.task; }
+  const image::AddressSpaceImage& space() const {
+    return *inputs.images.mm.space(task().address_space_id());
+  }
+  pid_t pid_of(size_t task) const { return inputs.images.tasks.tasks[task].task.pid(); }
+  // Waits for the other tasks, if there are any.
+  void meet(Rendezvous::Point point) const {
+    if (inputs.live_tasks > 1) inputs.rendezvous.arrive(point, inputs.live_tasks);
+  }
+
+  HostedInputs& inputs;
+  const image::TaskImage& image;
+  const size_t index;
   std::optional<memory::SharedMemoryFds> shared_memory;
   memory::MappedFileFds mapped_files;
+  files::RestoreInputs file_inputs;
+  std::optional<files::TaskDescriptors> descriptors;
 };
 
-Result<void> create_shared_memory(ChildContext& context, const HostedInputs& inputs,
-                                  ChildState& state) {
-  state.shared_memory =
-      TRY(memory::SharedMemoryFds::create(inputs.images.mm, inputs.images.pagemap,
-                                          {inputs.pages_fd, inputs.sums}, context.service_fds));
+// A copy of a descriptor of another task of the tree.
+Result<UniqueFd> fetch_from(pid_t pid, int fd) {
+  const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (!process) return fail_errno(fmt::format("pidfd_open of task {}", pid));
+  UniqueFd copy(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), fd, 0)));
+  if (!copy) return fail_errno(fmt::format("take descriptor {} of task {}", fd, pid));
+  return copy;
+}
+
+Result<void> create_shared_memory(ChildContext& context, Member& member) {
+  const HostedInputs& inputs = member.inputs;
+  member.shared_memory.emplace(context.service_fds);
+  for (const uint32_t object : inputs.objects.used_by(member.index)) {
+    if (inputs.objects.owner(object) != member.index) continue;
+    inputs.rendezvous.object_numbers()[object] = TRY(member.shared_memory->create(
+        inputs.images.mm, inputs.images.pagemap, {inputs.pages_fd, inputs.sums}, object));
+  }
   return {};
 }
 
-Result<void> restore_descriptors(const HostedInputs& inputs, ChildState& state) {
-  files::RestoreInputs wanted;
-  wanted.terminal_fd = inputs.terminal_fd;
-  wanted.shared_memory_fd = [&state](uint32_t id) { return state.shared_memory->read_write(id); };
-  return files::restore_descriptors(inputs.images.files, inputs.task.task.descriptor_table_id(),
-                                    wanted);
+Result<void> fetch_shared_memory(Member& member) {
+  const HostedInputs& inputs = member.inputs;
+  for (const uint32_t object : inputs.objects.used_by(member.index)) {
+    const size_t owner = inputs.objects.owner(object);
+    if (owner == member.index) continue;
+    TRY(member.shared_memory->adopt(
+        object, TRY(fetch_from(member.pid_of(owner), inputs.rendezvous.object_numbers()[object]))));
+  }
+  return {};
+}
+
+Result<void> open_descriptors(Member& member) {
+  const HostedInputs& inputs = member.inputs;
+  member.file_inputs.terminal_fd = inputs.terminal_fd;
+  member.file_inputs.shared_memory_fd = [&member](uint32_t id) {
+    return member.shared_memory->read_write(id);
+  };
+  member.descriptors.emplace(
+      TRY(files::TaskDescriptors::create(inputs.images.files, inputs.descriptions,
+                                         member.task().descriptor_table_id(), member.file_inputs)));
+  return member.descriptors->open_shared(inputs.rendezvous.description_numbers());
+}
+
+Result<void> fetch_descriptors(Member& member) {
+  const auto& tasks = member.inputs.images.tasks.tasks;
+  return member.descriptors->fetch(
+      member.inputs.rendezvous.description_numbers(), [&](uint32_t table, int fd) {
+        const auto owner = std::find_if(tasks.begin(), tasks.end(), [table](const auto& task) {
+          return task.task.descriptor_table_id() == table;
+        });
+        return fetch_from(owner->task.pid(), fd);
+      });
+}
+
+// Everything several tasks have: made, then handed out.
+Result<void> share(ChildContext& context, Member& member) {
+  TRY_IN(create_shared_memory(context, member), "shared memory");
+  if (member.inputs.live_tasks == 1) {
+    TRY_IN(open_descriptors(member), "descriptors");
+    return {};
+  }
+  // A description of a memfd needs the object, which may be another task's.
+  member.meet(Rendezvous::Point::kCreated);
+  TRY_IN(fetch_shared_memory(member), "shared memory");
+  TRY_IN(open_descriptors(member), "descriptors");
+  member.meet(Rendezvous::Point::kOpened);
+  TRY_IN(fetch_descriptors(member), "descriptors");
+  member.meet(Rendezvous::Point::kFetched);
+  return {};
 }
 
 Result<void> fill_threads(const image::TaskImage& task, const task::StartState& start,
@@ -50,18 +129,18 @@ Result<void> fill_threads(const image::TaskImage& task, const task::StartState& 
   return {};
 }
 
-Result<void> fill_plan(const HostedInputs& inputs, ChildState& state, WireArena& arena,
-                       wire::RestorerPlan& plan) {
+Result<void> fill_plan(Member& member, WireArena& arena, wire::RestorerPlan& plan) {
+  const HostedInputs& inputs = member.inputs;
   const memory::MemoryPlanInput memory_input{
-      inputs.images.mm,     inputs.space,    inputs.images.pagemap, state.mapped_files,
-      *state.shared_memory, inputs.pages_fd, inputs.sums_fd,        inputs.restore_threads};
+      inputs.images.mm,      member.space(),  inputs.images.pagemap, member.mapped_files,
+      *member.shared_memory, inputs.pages_fd, inputs.sums_fd,        inputs.restore_threads};
   TRY(memory::fill_memory_plan(memory_input, arena, plan.memory));
   const task::StartState start = TRY(task::read_start_state());
-  TRY(task::fill_task_state(inputs.task.task, inputs.task.threads, inputs.space.space, start, arena,
+  TRY(task::fill_task_state(member.task(), member.image.threads, member.space().space, start, arena,
                             plan.task));
   plan.file_locks =
-      arena.append(files::posix_locks(inputs.images.files, inputs.task.task.descriptor_table_id()));
-  return fill_threads(inputs.task, start, arena, plan);
+      arena.append(files::posix_locks(inputs.images.files, member.task().descriptor_table_id()));
+  return fill_threads(member.image, start, arena, plan);
 }
 
 std::vector<AddressRange> target_ranges(const image::AddressSpaceImage& space) {
@@ -73,35 +152,32 @@ std::vector<AddressRange> target_ranges(const image::AddressSpaceImage& space) {
 
 }  // namespace
 
-HostedPlan make_hosted_plan(HostedInputs& inputs, VdsoChoice vdso) {
-  auto state = std::make_shared<ChildState>();
+HostedPlan make_hosted_plan(HostedInputs& inputs, size_t task, VdsoChoice vdso) {
+  auto member = std::make_shared<Member>(inputs, task);
   HostedPlan plan;
   plan.target_fds =
-      files::descriptor_numbers(inputs.images.files, inputs.task.task.descriptor_table_id());
-  plan.target_ranges = target_ranges(inputs.space);
+      files::descriptor_numbers(inputs.images.files, member->task().descriptor_table_id());
+  plan.target_ranges = target_ranges(member->space());
   plan.vdso = std::move(vdso);
   plan.keep_fds = {&inputs.pages_fd, &inputs.sums_fd};
   if (inputs.terminal_fd >= 0) plan.keep_fds.push_back(&inputs.terminal_fd);
 
-  plan.steps.push_back({"session", [&inputs](ChildContext&) {
-                          return task::apply_session(inputs.task.task, inputs.space.space);
-                        }});
-  plan.steps.push_back({"shared memory", [&inputs, state](ChildContext& context) {
-                          return create_shared_memory(context, inputs, *state);
-                        }});
-  plan.steps.push_back({"mapped files", [&inputs, state](ChildContext& context) -> Result<void> {
-                          state->mapped_files = TRY(memory::open_mapped_files(
-                              inputs.images.mm, inputs.space, context.service_fds));
+  plan.steps.push_back(
+      {"start", [member](ChildContext&) { return task::apply_start(member->space().space); }});
+  plan.steps.push_back(
+      {"share", [member](ChildContext& context) { return share(context, *member); }});
+  plan.steps.push_back({"mapped files", [member](ChildContext& context) -> Result<void> {
+                          member->mapped_files = TRY(memory::open_mapped_files(
+                              member->inputs.images.mm, member->space(), context.service_fds));
                           return {};
                         }});
-  plan.steps.push_back({"descriptors", [&inputs, state](ChildContext&) {
-                          return restore_descriptors(inputs, *state);
+  plan.steps.push_back(
+      {"descriptors", [member](ChildContext&) { return member->descriptors->place(); }});
+  plan.steps.push_back({"surroundings", [member](ChildContext&) {
+                          return task::apply_surroundings(member->task());
                         }});
-  plan.steps.push_back({"surroundings", [&inputs](ChildContext&) {
-                          return task::apply_surroundings(inputs.task.task);
-                        }});
-  plan.fill_plan = [&inputs, state](ChildContext&, WireArena& arena, wire::RestorerPlan& wire) {
-    return fill_plan(inputs, *state, arena, wire);
+  plan.fill_plan = [member](ChildContext&, WireArena& arena, wire::RestorerPlan& wire) {
+    return fill_plan(*member, arena, wire);
   };
   return plan;
 }

@@ -1,30 +1,37 @@
-// What the hosted child of a restore does, put together from the rooms: session, shared memory,
-// mapped files, descriptors, surroundings, then the restorer's plan.
+// What the hosted part of a restored task does, put together from the rooms: shared memory, mapped
+// files, descriptors, surroundings, then the restorer's plan. What several tasks have is made by
+// one of them and fetched by the others.
 #pragma once
 
 #include <span>
 
 #include "engine/base/error.h"
 #include "engine/base/unique_fd.h"
+#include "engine/files/description_groups.h"
 #include "engine/image/checkpoint_images.h"
 #include "engine/image/page_sum.h"
 #include "engine/restore/hosted_child.h"
+#include "engine/restore/object_owners.h"
 #include "engine/restore/options.h"
 
 namespace cryostat::restore {
 
-// The images of one task and what the child inherits from cr-restore. Must outlive the plan.
+// The images, what the tasks are to each other and what they inherit from cr-restore. Must outlive
+// the plans. A process of the tree has its own copy, in which the descriptors are its own numbers.
 struct HostedInputs {
   const image::CheckpointImages& images;
-  const image::TaskImage& task;
-  const image::AddressSpaceImage& space;
-  int pages_fd;                          // pages.img; the child's own number once it runs
-  int sums_fd;                           // page-sums.img; likewise
+  const files::DescriptionOwners& descriptions;
+  const ObjectOwners& objects;
+  const Rendezvous& rendezvous;
+  uint32_t live_tasks;
+  int pages_fd;                          // pages.img
+  int sums_fd;                           // page-sums.img
   std::span<const image::PageSum> sums;  // of every page of pages.img
   int terminal_fd;                       // the job's terminal, -1: none
   uint32_t restore_threads;
 };
 
-HostedPlan make_hosted_plan(HostedInputs& inputs, VdsoChoice vdso);
+// `task`: index of a live task.
+HostedPlan make_hosted_plan(HostedInputs& inputs, size_t task, VdsoChoice vdso);
 
 }  // namespace cryostat::restore

@@ -1,5 +1,6 @@
 #include "engine/restore/intermediate_parent.h"
 
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -7,12 +8,15 @@
 
 #include <cerrno>
 
+#include "engine/restore/clone_with_pid.h"
+
 namespace cryostat::restore {
 namespace {
 
 [[noreturn]] void be_parent(int channel, const clone_args& args,
-                            const std::function<void()>& child_main) {
+                            const std::function<void()>& child_main, pid_t session) {
   clone_args own = args;
+  if (session != 0) setsid();
   const long result = syscall(SYS_clone3, &own, sizeof(own));
   const int error = result < 0 ? errno : 0;
   if (result == 0) child_main();
@@ -28,19 +32,25 @@ namespace {
 
 Result<IntermediateParent> IntermediateParent::start(const clone_args& args,
                                                      const std::function<void()>& child_main,
-                                                     int& error) {
+                                                     pid_t session, int& error) {
   int fds[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
     return fail_errno("create a socket pair for the intermediate parent");
   }
   UniqueFd own_end(fds[0]);
   UniqueFd its_end(fds[1]);
-  const pid_t pid = fork();
-  if (pid < 0) return fail_errno("fork the intermediate parent");
+  pid_t pid = 0;
+  const int failed = TRY(clone_when_free(HostPid(session), [&]() -> Result<int> {
+    clone_args parent_args = fork_args(&session, 0, SIGCHLD);
+    if (session == 0) parent_args.set_tid_size = parent_args.set_tid = 0;
+    pid = static_cast<pid_t>(syscall(SYS_clone3, &parent_args, sizeof(parent_args)));
+    return pid < 0 ? errno : 0;
+  }));
+  if (failed != 0) return clone_failed(failed, HostPid(session));
   if (pid == 0) {
     // No copy of our end may be left in it or in the task, or it would never see the end.
     own_end.reset();
-    be_parent(its_end.get(), args, child_main);
+    be_parent(its_end.get(), args, child_main, session);
   }
   its_end.reset();
   IntermediateParent parent(pid, std::move(own_end));

@@ -1,6 +1,7 @@
 // A short-lived process between cr-restore and the task it creates, for tasks that must not be
 // cr-restore's children: one with a parent-death signal would get it when a cr-restore that was
-// told to detach exits (PR_SET_PDEATHSIG, prctl(2)).
+// told to detach exits (PR_SET_PDEATHSIG, prctl(2)). And for tasks whose session leader has ended:
+// it stands for that one.
 #pragma once
 
 #include <linux/sched.h>
@@ -17,9 +18,11 @@ namespace cryostat::restore {
 class IntermediateParent {
  public:
   // Forks a process that calls clone3 with `args`; the new task runs `child_main`, which must not
-  // return. `error` is the errno of clone3, 0 when the task exists.
+  // return. `error` is the errno of clone3, 0 when the task exists. `session`: not 0: the number it
+  // has and the session it leads.
   static Result<IntermediateParent> start(const clone_args& args,
-                                          const std::function<void()>& child_main, int& error);
+                                          const std::function<void()>& child_main, pid_t session,
+                                          int& error);
   IntermediateParent(IntermediateParent&&) noexcept = default;
   IntermediateParent& operator=(IntermediateParent&&) = delete;
   ~IntermediateParent() { end(); }

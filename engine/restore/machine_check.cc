@@ -14,6 +14,7 @@
 #include "engine/kernel/capabilities.h"
 #include "engine/procfs/task_handle.h"
 #include "engine/restore/pid_holder.h"
+#include "engine/task/tree_plan.h"
 #include "proto/manifest.pb.h"
 
 namespace cryostat::restore {
@@ -132,7 +133,7 @@ std::optional<pid_t> read_pid_max() {
   return value;
 }
 
-void check_pids(const image::TasksImage& tasks, PlanReport& report) {
+void check_pids(const image::TasksImage& tasks, const task::TreePlan& tree, PlanReport& report) {
   const std::optional<pid_t> pid_max = read_pid_max();
   size_t taken = 0;
   size_t total = 0;
@@ -149,8 +150,12 @@ void check_pids(const image::TasksImage& tasks, PlanReport& report) {
     if (holder && ++taken <= kMaxNamed) report.missing("", holder->description, holder->hint);
   };
   for (const image::TaskImage& task : tasks.tasks) {
+    if (task.task.has_zombie()) check(task.task.pid());
     for (const pb::Thread& thread : task.threads) check(thread.tid());
   }
+  for (const task::Birth& birth : tree.births)
+    if (birth.is_placeholder()) check(birth.pid);
+  if (tree.root_session != 0) check(tree.root_session);
   if (taken > kMaxNamed) {
     report.missing("pids", fmt::format("{} more are taken", taken - kMaxNamed));
   }
@@ -165,12 +170,12 @@ void check_pids(const image::TasksImage& tasks, PlanReport& report) {
 }  // namespace
 
 void check_machine(const pb::Manifest& manifest, const image::TasksImage& tasks,
-                   PlanReport& report) {
+                   const task::TreePlan& tree, PlanReport& report) {
   check_architecture(manifest, report);
   check_processor(manifest.cpu(), report);
   check_kernel(report);
   check_privileges(report);
-  check_pids(tasks, report);
+  check_pids(tasks, tree, report);
 }
 
 }  // namespace cryostat::restore

@@ -1,7 +1,7 @@
 #include "engine/restore/restore.h"
 
 #include <fcntl.h>
-#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -27,13 +27,14 @@
 #include "engine/restore/vdso_move.h"
 #include "engine/task/state_plan.h"
 #include "engine/task/task_check.h"
+#include "engine/task/tree_plan.h"
 
 namespace cryostat::restore {
 
 namespace {
 
 // Names of the stage spans, in order; they become the stages of the statistics.
-constexpr std::array kStages = {"read images", "plan",   "create task", "hosted child",
+constexpr std::array kStages = {"read images", "plan",   "create tasks", "hosted children",
                                 "restorer",    "finish", "release"};
 
 // One restore, as its list of stages; what a stage leaves for later ones is a member.
@@ -46,7 +47,7 @@ class Restore {
     TRY(read_images());
     TRY(plan());
     if (options_.dry_run) return dry_run_outcome();
-    TRY(create_task());
+    TRY(create_tasks());
     TRY(rebuild());
     TRY(finish());
     TRY(release());
@@ -56,8 +57,10 @@ class Restore {
  private:
   Result<void> read_images();
   Result<void> plan();
+  Result<void> plan_task(const image::TaskImage& task);
   Result<Outcome> dry_run_outcome();
-  Result<void> create_task();
+  Result<void> create_tasks();
+  HostedTree hosted_tree();
   Result<void> rebuild();
   Result<void> finish();
   Result<void> release();
@@ -65,6 +68,8 @@ class Restore {
   Result<Outcome> outcome();
 
   const image::TaskImage& root() const { return images_.tasks.root(); }
+  // The image of a created task.
+  const image::TaskImage& image_of(size_t live) const { return images_.tasks.tasks[live_[live]]; }
   CreateOptions::Parent parent_of_root() const;
 
   const Options& options_;
@@ -74,46 +79,57 @@ class Restore {
 
   std::optional<image::CheckpointReader> reader_;
   image::CheckpointImages images_;
-  UniqueFd sums_;  // page-sums.img, for the blob
-  const image::AddressSpaceImage* space_ = nullptr;
+  std::vector<size_t> live_;  // tasks that are no zombies, as indices into the images
+  UniqueFd sums_;             // page-sums.img, for the blob
   UniqueFd terminal_;
   PlanReport report_;
-  VdsoChoice vdso_;
+  task::TreePlan tree_plan_;
+  std::vector<VdsoChoice> vdsos_;  // of the live tasks
+  std::optional<files::DescriptionOwners> descriptions_;
+  std::optional<ObjectOwners> objects_;
+  std::optional<Rendezvous> rendezvous_;
   std::optional<HostedInputs> inputs_;
-  std::optional<CreatedTask> task_;
-  LaunchReport launch_;
+  std::optional<HostedTree> hosted_;
+  std::optional<CreatedTree> created_;
 };
 
 Result<void> Restore::read_images() {
   const Span span("read images");
   reader_.emplace(TRY(image::CheckpointReader::open(options_.images_dir)));
   images_ = TRY(image::load_images(*reader_));
-  if (images_.tasks.tasks.size() != 1) {
-    return fail(ErrorKind::kRefused, "the checkpoint holds " +
-                                         std::to_string(images_.tasks.tasks.size()) +
-                                         " processes; process trees can't be restored yet");
-  }
-  space_ = images_.mm.space(root().task.address_space_id());
-  log::info("checkpoint {}: pid {}, {} threads, {} VMAs, {} open files, {} pages",
-            options_.images_dir, root().task.pid(), root().threads.size(), space_->vmas.size(),
-            images_.files.descriptions.size(), reader_->page_count());
+  const auto& tasks = images_.tasks.tasks;
+  for (size_t i = 0; i < tasks.size(); ++i)
+    if (!tasks[i].task.has_zombie()) live_.push_back(i);
+  log::info("checkpoint {}: pid {}, {} tasks, {} open files, {} pages", options_.images_dir,
+            root().task.pid(), tasks.size(), images_.files.descriptions.size(),
+            reader_->page_count());
   return stop_.check();
+}
+
+Result<void> Restore::plan_task(const image::TaskImage& task) {
+  task::check_task(task.task, task.threads, {.shell_job = options_.shell_job}, report_);
+  const auto& space = images_.mm.space(task.task.address_space_id())->space;
+  auto choice = choose_vdso(space, task.threads, options_.vdso);
+  if (!choice) {
+    report_.missing("vDSO", choice.error());
+    return {};
+  }
+  vdsos_.push_back(std::move(*choice));
+  report_.ok("vDSO", vdsos_.back().why);
+  return {};
 }
 
 Result<void> Restore::plan() {
   const Span span("plan");
   if (options_.shell_job) terminal_ = files::find_job_terminal();
-  check_machine(reader_->manifest(), images_.tasks, report_);
-  task::check_task(root().task, root().threads, {.shell_job = options_.shell_job}, report_);
+  std::vector<const pb::Task*> tasks;
+  for (const auto& task : images_.tasks.tasks) tasks.push_back(&task.task);
+  tree_plan_ = TRY(task::plan_tree(tasks));
+  check_machine(reader_->manifest(), images_.tasks, tree_plan_, report_);
+  for (const size_t i : live_) TRY(plan_task(images_.tasks.tasks[i]));
   files::check_files(images_.files,
                      {.shell_job = options_.shell_job, .terminal_fd = terminal_.get()}, report_);
   TRY(memory::check_mapped_files(images_.mm, report_));
-  if (auto choice = choose_vdso(space_->space, root().threads, options_.vdso)) {
-    vdso_ = std::move(*choice);
-    report_.ok("vDSO", vdso_.why);
-  } else {
-    report_.missing("vDSO", choice.error());
-  }
   for (const auto& line : report_.lines()) log::debug("{}", line);
   TRY(report_.check());
   return stop_.check();
@@ -143,33 +159,54 @@ CreateOptions::Parent Restore::parent_of_root() const {
   return options_.detached && fragile ? Parent::kInit : Parent::kCaller;
 }
 
-Result<void> Restore::create_task() {
-  const Span span("create task");
+HostedTree Restore::hosted_tree() {
+  HostedTree tree{{tree_plan_, images_.tasks.tasks, *rendezvous_, getpgrp()}, {}, 0};
+  tree.live_tasks = static_cast<uint32_t>(live_.size());
+  tree.plans.resize(images_.tasks.tasks.size());
+  for (size_t i = 0; i < live_.size(); ++i)
+    tree.plans[live_[i]] = make_hosted_plan(*inputs_, live_[i], std::move(vdsos_[i]));
+  return tree;
+}
+
+Result<void> Restore::create_tasks() {
+  const Span span("create tasks");
   const std::string sums_name(image::file_name(image::FileType::kPageSums));
   sums_ = UniqueFd(::openat(reader_->dir_fd(), sums_name.c_str(), O_RDONLY | O_CLOEXEC));
   if (!sums_) return fail_errno("open " + reader_->directory() + "/" + sums_name);
-  inputs_.emplace(HostedInputs{images_, root(), *space_, reader_->pages_fd(), sums_.get(),
-                               reader_->sums(), terminal_.get(), options_.restore_threads});
-  const CreateOptions create{.parent = parent_of_root(),
-                             .suspend_seccomp = task::needs_suspended_seccomp(root().threads)};
-  const HostedPlan hosted = make_hosted_plan(*inputs_, vdso_);
-  task_.emplace(TRY(create_root(HostPid(root().task.pid()), create, hosted)));
+  descriptions_.emplace(images_.files);
+  objects_.emplace(images_, *descriptions_);
+  rendezvous_.emplace(
+      TRY(Rendezvous::create(images_.files.descriptions.size() + 1, images_.mm.shared.size() + 1)));
+  inputs_.emplace(HostedInputs{images_, *descriptions_, *objects_, *rendezvous_,
+                               static_cast<uint32_t>(live_.size()), reader_->pages_fd(),
+                               sums_.get(), reader_->sums(), terminal_.get(),
+                               options_.restore_threads});
+  hosted_.emplace(hosted_tree());
+  bool seccomp = false;
+  for (const size_t i : live_)
+    seccomp |= task::needs_suspended_seccomp(images_.tasks.tasks[i].threads);
+  created_.emplace(
+      TRY(CreatedTree::create({.parent = parent_of_root(), .suspend_seccomp = seccomp}, *hosted_)));
   return {};
 }
 
 Result<void> Restore::rebuild() {
   {
-    const Span span("hosted child");
-    launch_ = TRY(task_->wait_ready(stop_));
+    const Span span("hosted children");
+    TRY(created_->wait_ready(stop_));
   }
   const Span span("restorer");
-  std::vector<Tid> tids;
-  tids.reserve(root().threads.size());
-  for (const auto& thread : root().threads) tids.emplace_back(thread.tid());
-  // A thread of ours may begin now that the task is forked: none is copied into it.
-  const FillProgress watch(task_->pid(), RemoteAddr(launch_.plan),
+  const auto& tasks = created_->tasks();
+  // A thread of ours may begin now that the tasks are forked: none is copied into them.
+  const FillProgress watch(tasks.front().pid, RemoteAddr(tasks.front().launch.plan),
                            memory::planned_bytes(images_.pagemap), progress_);
-  auto done = run_blob(*task_, launch_, tids, stop_);
+  Result<void> done;
+  for (size_t i = 0; done && i < tasks.size(); ++i) done = wait_for_memory(tasks[i], stop_);
+  for (size_t i = 0; done && i < tasks.size(); ++i) {
+    std::vector<Tid> tids;
+    for (const auto& thread : image_of(i).threads) tids.emplace_back(thread.tid());
+    done = wait_for_threads(tasks[i], tids, stop_);
+  }
   // The blob compares every page it has put in place with its checksum; the reader says it in full.
   if (!done && done.error().errno_value() == EBADMSG) TRY(verify_pages());
   return done;
@@ -177,37 +214,48 @@ Result<void> Restore::rebuild() {
 
 Result<void> Restore::finish() {
   const Span span("finish");
-  return finish_threads(*task_, launch_, root().task, root().threads);
+  for (size_t i = 0; i < live_.size(); ++i)
+    TRY(finish_threads(created_->tasks()[i], image_of(i).task, image_of(i).threads));
+  return {};
 }
 
 Result<void> Restore::release() {
   const Span span("release");
   bool window_changed = false;
-  if (options_.before_release) TRY(options_.before_release(task_->pid()));
+  if (options_.before_release) TRY(options_.before_release(created_->root().pid));
   if (terminal_ && files::uses_job_terminal(images_.files)) {
     window_changed = TRY(files::apply_terminal_settings(images_.files, terminal_.get())) ==
                      files::WindowSize::kChanged;
   }
-  const bool stopped = options_.leave_stopped || root().task.stopped();
-  const int stop_signal = options_.leave_stopped ? SIGSTOP : stop_signal_for(*task_, root().task);
-  const HostPid pid = task_->pid();
-  TRY(restore::release(*task_, root().threads, stopped ? ReleaseAs::kStopped : ReleaseAs::kRunning,
-                       stop_signal));
-  log::info("pid {}: released{}", pid.value, stopped ? " into a stop" : "");
+  const auto& tasks = created_->tasks();
+  for (size_t i = tasks.size(); i-- > 0;) {
+    const pb::Task& task = image_of(i).task;
+    const bool stopped = options_.leave_stopped || task.stopped();
+    const int stop_signal = options_.leave_stopped
+                                ? SIGSTOP
+                                : stop_signal_for(tasks[i], task, i == 0 ? 0 : task.ppid());
+    TRY(ready_to_release(tasks[i], image_of(i).threads,
+                         stopped ? ReleaseAs::kStopped : ReleaseAs::kRunning, stop_signal));
+  }
+  created_->disown();
+  for (size_t i = tasks.size(); i-- > 0;) TRY(restore::release(tasks[i], image_of(i).threads));
+  log::info("pid {}: released", created_->root().pid.value);
   // A job that drew for another window size redraws.
-  if (window_changed) ::kill(pid.value, SIGWINCH);
+  if (window_changed) ::kill(created_->root().pid.value, SIGWINCH);
   return {};
 }
 
 Result<Outcome> Restore::outcome() {
   Outcome outcome;
-  outcome.root_pid = task_->pid();
+  outcome.root_pid = created_->root().pid;
   auto& stats = outcome.stats;
   stats.set_total_ns(monotonic_ns() - start_ns_);
   stats.set_pages_restored(reader_->page_count());
   stats.set_bytes_restored(reader_->page_count() * kPageSize);
   stats.set_tasks(images_.tasks.tasks.size());
-  stats.set_threads(root().threads.size());
+  size_t threads = 0;
+  for (const auto& task : images_.tasks.tasks) threads += task.threads.size();
+  stats.set_threads(threads);
   stats.set_restore_threads(options_.restore_threads);
   image::add_stage_times(kStages, stats);
   return outcome;

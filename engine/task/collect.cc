@@ -51,10 +51,10 @@ class Collector {
         sleeps_(std::move(sleeps)),
         refusals_(refusals) {}
 
-  Result<CollectedTask> run(const CollectOptions& options);
+  Result<CollectedTask> run();
 
  private:
-  Result<void> collect_process(const CollectOptions& options);
+  Result<void> collect_process();
   Result<void> collect_timers();
   Result<void> collect_threads();
   Result<void> collect_thread(const SavedThread& saved, const wire::ThreadStateReport& report,
@@ -75,11 +75,11 @@ class Collector {
   uint64_t left_out_ = 0;  // save_queue(): SIGSTOP, SIGTRAP
 };
 
-Result<void> Collector::collect_process(const CollectOptions& options) {
+Result<void> Collector::collect_process() {
   const procfs::Stat stat = TRY(procfs::parse_stat(TRY(handle_.proc().read("stat"))));
   const procfs::Status& status = *TRY(seized_.status());
   pb::Task& image = out_.task;
-  save_session(stat, options.shell_job, refusals_, image);
+  save_session(stat, image);
   TRY(save_limits(handle_, image));
   TRY(save_process_attributes(handle_, stat, status, refusals_, image));
   image.set_thread_count(static_cast<uint32_t>(seized_.threads().size()));
@@ -188,9 +188,9 @@ Result<void> Collector::collect_shared_queue() {
   return {};
 }
 
-Result<CollectedTask> Collector::run(const CollectOptions& options) {
+Result<CollectedTask> Collector::run() {
   if (sleeps_.need_timers()) sleeps_.settle(read_timer_list(), monotonic_ns());
-  TRY(collect_process(options));
+  TRY(collect_process());
   TRY(collect_timers());
   save_interval_timers(out_.report, out_.task);
   save_actions(out_.report, out_.task);
@@ -214,9 +214,8 @@ Result<CollectedTask> Collector::run(const CollectOptions& options) {
 }  // namespace
 
 Result<CollectedTask> collect_task(SeizedTask& seized, InfectedTask& infected,
-                                   const SleepSamples& sleeps, const CollectOptions& options,
-                                   Refusals& refusals) {
-  return Collector(seized, infected, sleeps, refusals).run(options);
+                                   const SleepSamples& sleeps, Refusals& refusals) {
+  return Collector(seized, infected, sleeps, refusals).run();
 }
 
 void describe_address_space(const wire::TaskStateReport& report, pb::AddressSpace& space) {

@@ -20,10 +20,6 @@ namespace cryostat::task {
 
 class SleepSamples;
 
-struct CollectOptions {
-  bool shell_job = false;  // the task may belong to an outside session
-};
-
 struct CollectedTask {
   // address_space_id and descriptor_table_id are the caller's to set.
   pb::Task task;
@@ -36,8 +32,7 @@ struct CollectedTask {
 // the freeze (sleep_clock.h); may be empty. State that can't be saved goes to `refusals`; nothing
 // is changed. Errors: kTargetGone, kPermission, kFailed.
 Result<CollectedTask> collect_task(SeizedTask& seized, InfectedTask& infected,
-                                   const SleepSamples& sleeps, const CollectOptions& options,
-                                   Refusals& refusals);
+                                   const SleepSamples& sleeps, Refusals& refusals);
 
 // The part of the report that belongs to the address space: dumpable, thp_disabled, memory_merge,
 // mdwe.

@@ -9,7 +9,6 @@
 
 #include "engine/task/limits.h"
 #include "engine/task/process_attributes.h"
-#include "engine/task/session.h"
 #include "proto/mm.pb.h"
 #include "proto/task.pb.h"
 
@@ -41,12 +40,12 @@ Result<void> give_up_rseq() {
 
 }  // namespace
 
-Result<void> apply_session(const pb::Task& task, const pb::AddressSpace& space) {
+Result<void> apply_start(const pb::AddressSpace& space) {
   raise_soft_limits();
   // Memory that had no huge pages should not get any while it is filled.
   if (space.thp_disabled() && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)
     return fail_errno("disable transparent huge pages");
-  return apply_session_and_group(task);
+  return {};
 }
 
 Result<void> apply_surroundings(const pb::Task& task) {

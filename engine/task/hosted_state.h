@@ -10,9 +10,9 @@ class Task;
 
 namespace cryostat::task {
 
-// First step in the child: session and process group, soft limits raised as far as they go (so that
-// nothing of the restore hits them), THP disabled for the address space.
-Result<void> apply_session(const pb::Task& task, const pb::AddressSpace& space);
+// First step in the child: soft limits raised as far as they go (so that nothing of the restore
+// hits them), THP disabled for the address space.
+Result<void> apply_start(const pb::AddressSpace& space);
 
 // Last step in the child, after everything that opens or creates files: coredump_filter,
 // oom_score_adj, root, working directory, umask; gives up the rseq area that libc registered. Paths

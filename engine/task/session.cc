@@ -1,8 +1,10 @@
 #include "engine/task/session.h"
 
-#include <errno.h>
 #include <fmt/format.h>
-#include <unistd.h>
+#include <signal.h>
+
+#include <cerrno>
+#include <set>
 
 #include "engine/base/plan_report.h"
 #include "engine/procfs/stat.h"
@@ -10,26 +12,57 @@
 
 namespace cryostat::task {
 
-bool is_shell_job(const pb::Task& image) {
-  return image.sid() != image.pid() || image.has_controlling_terminal();
+namespace {
+
+// A number in use as a session or group is not given to another process, so that a process that has
+// it is the leader (credentials(7)).
+bool lives(pid_t pid) { return kill(pid, 0) == 0 || errno == EPERM; }
+
+std::string session_reason(const pb::Task& task) {
+  if (task.outside_session())
+    return fmt::format(
+        "is a shell job: its session {} is led by another process; "
+        "add --shell-job to dump it",
+        task.sid());
+  return "has a controlling terminal from outside; add --shell-job to dump it";
 }
 
-void save_session(const procfs::Stat& stat, bool shell_job, Refusals& refusals, pb::Task& image) {
+}  // namespace
+
+bool is_shell_job(const pb::Task& image) {
+  return image.outside_session() || image.has_controlling_terminal();
+}
+
+void save_session(const procfs::Stat& stat, pb::Task& image) {
   image.set_pid(stat.pid);
   image.set_ppid(stat.ppid);
   image.set_pgid(stat.pgrp);
   image.set_sid(stat.session);
   image.set_has_controlling_terminal(stat.tty_nr != 0);
   image.set_foreground(stat.tty_nr != 0 && stat.tpgid == stat.pgrp);
-  if (shell_job) return;
-  if (stat.session != stat.pid) {
-    refusals.add(HostPid(stat.pid), "",
-                 fmt::format("is a shell job: its session {} is led by another process; "
-                             "add --shell-job to dump it",
-                             stat.session));
-  } else if (stat.tty_nr != 0) {
-    refusals.add(HostPid(stat.pid), "",
-                 "has a controlling terminal from outside; add --shell-job to dump it");
+}
+
+void find_outside_sessions(std::span<pb::Task* const> tasks, bool shell_job, Refusals& refusals) {
+  std::set<pid_t> members;
+  for (const pb::Task* task : tasks) members.insert(task->pid());
+  const auto is_outside = [&](pid_t leader) { return !members.contains(leader) && lives(leader); };
+  const pb::Task& root = *tasks.front();
+  for (pb::Task* task : tasks) {
+    task->set_outside_session(is_outside(task->sid()));
+    task->set_outside_group(is_outside(task->pgid()));
+    const bool like_root = task != &root && task->sid() == root.sid();
+    if (!like_root && !shell_job && is_shell_job(*task)) {
+      refusals.add(HostPid(task->pid()), "", session_reason(*task));
+    } else if (!like_root && task != &root && is_shell_job(*task)) {
+      refusals.add(HostPid(task->pid()), "",
+                   fmt::format("is in session {} with a leader or a terminal from outside, another "
+                               "one than the session of the root",
+                               task->sid()));
+    } else if (task->outside_group() && !task->outside_session()) {
+      refusals.add(
+          HostPid(task->pid()), "",
+          fmt::format("its process group {} is led by a process outside the tree", task->pgid()));
+    }
   }
 }
 
@@ -42,17 +75,6 @@ void check_session(const pb::Task& image, bool shell_job, PlanReport& report) {
   }
   report.ok(fmt::format("session of pid {}", image.pid()),
             is_shell_job(image) ? "joins the session of cr-restore" : "gets its own");
-}
-
-Result<void> apply_session_and_group(const pb::Task& image) {
-  if (!is_shell_job(image)) {
-    if (setsid() < 0) return fail_errno("make a session of its own");
-    return {};
-  }
-  // A member of somebody else's group stays in that of cr-restore.
-  if (image.pgid() != image.pid()) return {};
-  if (setpgid(0, 0) < 0) return fail_errno("make a process group of its own");
-  return {};
 }
 
 }  // namespace cryostat::task

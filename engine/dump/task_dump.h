@@ -1,0 +1,87 @@
+// One live task of the tree during a dump: frozen, infected, collected, its memory written, cured
+// and released.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/base/deadline.h"
+#include "engine/base/error.h"
+#include "engine/base/progress.h"
+#include "engine/base/refusals.h"
+#include "engine/dump/options.h"
+#include "engine/infect/infected_task.h"
+#include "engine/memory/address_space.h"
+#include "engine/memory/dump_pages.h"
+#include "engine/procfs/task_handle.h"
+#include "engine/ptrace/seized_task.h"
+#include "engine/task/collect.h"
+#include "engine/task/sleep_clock.h"
+
+namespace cryostat::image {
+class CheckpointWriter;
+}
+namespace cryostat::memory {
+class MappedFileTable;
+class PageTransfer;
+class SharedMemoryTable;
+class SmapsReader;
+}  // namespace cryostat::memory
+
+namespace cryostat::dump {
+
+// Members are destroyed in reverse order: the parasite is cured before its task is released.
+class TaskDump {
+ public:
+  explicit TaskDump(TaskHandle handle) : handle_(std::move(handle)) {}
+  TaskDump(const TaskDump&) = delete;
+  TaskDump& operator=(const TaskDump&) = delete;
+
+  const TaskHandle& handle() const { return handle_; }
+  HostPid pid() const { return handle_.pid(); }
+
+  // Before the freeze: how long its sleeping threads still have.
+  void sample_sleeps() { sleeps_ = task::sample_sleeps(handle_); }
+
+  Result<void> freeze(const Deadline& deadline, const StopRequest& stop);
+  bool is_frozen() const { return seized_.has_value(); }
+  Result<void> inject(const Deadline& deadline, const StopRequest& stop);
+
+  Result<void> collect_task(Refusals& refusals);
+  // `id`: of its address space in the images. `smaps`: was asked for the task; null: it is read now.
+  Result<void> collect_memory(uint32_t id, const Options& options, memory::SmapsReader* smaps,
+                              memory::SharedMemoryTable& shared_memory,
+                              memory::MappedFileTable& mapped_files, Refusals& refusals);
+  // Copies its pages into the checkpoint.
+  Result<void> write_memory(const Options& options, image::CheckpointWriter& writer,
+                            const StopRequest& stop, Progress& progress);
+  Result<void> cure();
+  Result<void> release(SeizedTask::Mode mode);
+
+  // What was found; preconditions: the stage that finds it.
+  SeizedTask& seized() { return *seized_; }
+  InfectedTask& infected() { return *infected_; }
+  task::CollectedTask& collected() { return *task_; }
+  const task::CollectedTask& collected() const { return *task_; }
+  memory::AddressSpaceState& space() { return *space_; }
+  const memory::AddressSpaceState& space() const { return *space_; }
+  const memory::PageCounts& pages() const { return pages_; }
+  const std::string& transfer_name() const { return transfer_name_; }
+
+ private:
+  Result<bool> parasite_pays(Transfer transfer);
+  Result<std::unique_ptr<memory::PageTransfer>> make_transfer(Transfer transfer,
+                                                              image::CheckpointWriter& writer);
+
+  TaskHandle handle_;
+  task::SleepSamples sleeps_;
+  std::optional<SeizedTask> seized_;
+  std::optional<InfectedTask> infected_;
+  std::optional<task::CollectedTask> task_;
+  std::optional<memory::AddressSpaceState> space_;
+  memory::PageCounts pages_;
+  std::string transfer_name_;
+};
+
+}  // namespace cryostat::dump

@@ -1,0 +1,141 @@
+#include "engine/dump/tree.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "engine/base/span.h"
+#include "engine/dump/children.h"
+#include "engine/dump/precheck.h"
+#include "engine/procfs/stat.h"
+#include "engine/procfs/status.h"
+
+namespace cryostat::dump {
+
+namespace {
+
+// A member that ended and was waited for since it was seen has left the tree.
+bool is_gone(const Error& error) { return error.kind() == ErrorKind::kTargetGone; }
+
+pb::Task zombie_image(const procfs::Stat& stat, uint32_t uid) {
+  pb::Task task;
+  task.set_pid(stat.pid);
+  task.set_ppid(stat.ppid);
+  task.set_pgid(stat.pgrp);
+  task.set_sid(stat.session);
+  task.set_exit_signal(static_cast<uint32_t>(stat.exit_signal));
+  auto& zombie = *task.mutable_zombie();
+  zombie.set_wait_status(stat.exit_status);
+  zombie.set_comm(stat.comm);
+  zombie.set_uid(uid);
+  return task;
+}
+
+}  // namespace
+
+Result<Tree> Tree::open(HostPid root) {
+  Tree tree;
+  tree.live_.push_back(std::make_unique<TaskDump>(TRY(TaskHandle::open(root))));
+  return tree;
+}
+
+std::vector<const TaskHandle*> Tree::handles() const {
+  std::vector<const TaskHandle*> handles;
+  for (const auto& task : live_) handles.push_back(&task->handle());
+  return handles;
+}
+
+size_t Tree::thread_count() const {
+  size_t count = 0;
+  for (const auto& task : live_) count += task->seized().threads().size();
+  return count;
+}
+
+Result<void> Tree::prepare() {
+  last_pid_ = TRY(last_allocated_pid());
+  root().sample_sleeps();
+  std::vector<HostPid> next = TRY(children_of(root().handle()));
+  std::set<pid_t> seen;
+  while (!next.empty()) {
+    const HostPid pid = next.back();
+    next.pop_back();
+    if (!seen.insert(pid.value).second) continue;
+    auto handle = TaskHandle::open(pid);
+    if (!handle) continue;  // the freeze will tell
+    const auto children = children_of(*handle);
+    if (children) next.insert(next.end(), children->begin(), children->end());
+    candidates_.push_back(std::make_unique<TaskDump>(std::move(*handle)));
+    candidates_.back()->sample_sleeps();
+  }
+  return {};
+}
+
+// Neither did anybody fork since prepare(), nor had the root any children then.
+Result<bool> Tree::nobody_came() const {
+  return candidates_.empty() && TRY(last_allocated_pid()) == last_pid_;
+}
+
+Result<bool> Tree::add_zombie(const TaskHandle& member, Refusals& refusals) {
+  const procfs::Stat stat = TRY(procfs::parse_stat(TRY(member.proc().read("stat"))));
+  if (stat.state != 'Z') return false;
+  const procfs::Status status = TRY(procfs::parse_status(TRY(member.proc().read("status"))));
+  if (status.threads > 1) {
+    refusals.add(member.pid(), "",
+                 fmt::format("its main thread has exited while {} others go on; that can't be "
+                             "checkpointed",
+                             status.threads - 1));
+  }
+  zombies_.push_back(zombie_image(stat, status.uid.real));
+  return true;
+}
+
+Result<void> Tree::freeze_member(HostPid pid, const Deadline& deadline, const StopRequest& stop,
+                                 Refusals& refusals) {
+  const auto known =
+      std::find_if(candidates_.begin(), candidates_.end(),
+                   [pid](const auto& candidate) { return candidate && candidate->pid() == pid; });
+  std::unique_ptr<TaskDump> member;
+  if (known != candidates_.end()) {
+    member = std::move(*known);
+    candidates_.erase(known);
+  }
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (!member) member = std::make_unique<TaskDump>(TRY(TaskHandle::open(pid)));
+    if (TRY(add_zombie(member->handle(), refusals))) return {};
+    auto frozen = member->freeze(deadline, stop);
+    if (frozen.has_value()) {
+      TRY(check_member(member->handle(), refusals));
+      live_.push_back(std::move(member));
+      return {};
+    }
+    if (!is_gone(frozen.error())) return frozen;
+    // It has just ended, or its number belongs to another one by now.
+    member.reset();
+  }
+  return fail(ErrorKind::kTargetGone, fmt::format("pid {} has gone", pid.value));
+}
+
+Result<void> Tree::freeze(const Deadline& deadline, const StopRequest& stop, Refusals& refusals) {
+  TRY(root().freeze(deadline, stop));
+  if (TRY(nobody_came())) return {};
+  std::set<pid_t> known;
+  for (bool grown = true; grown;) {
+    grown = false;
+    for (size_t i = 0; i < live_.size(); ++i) {
+      for (const HostPid child : TRY(children_of(live_[i]->handle()))) {
+        TRY(stop.check());
+        if (known.contains(child.value)) continue;
+        const auto frozen = freeze_member(child, deadline, stop, refusals);
+        if (!frozen && is_gone(frozen.error())) continue;
+        TRY_IN(frozen, fmt::format("freeze pid {}", child.value));
+        known.insert(child.value);
+        grown = true;
+      }
+    }
+  }
+  candidates_.clear();
+  return {};
+}
+
+}  // namespace cryostat::dump

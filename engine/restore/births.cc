@@ -1,0 +1,119 @@
+#include "engine/restore/births.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "engine/restore/clone_with_pid.h"
+
+namespace cryostat::restore {
+
+namespace {
+
+using task::Birth;
+
+// The kernel takes the caller's own exit signal with CLONE_PARENT and refuses another (clone(2)).
+int exit_signal_of(const BirthInputs& inputs, const Birth& birth) {
+  if (birth.by_sibling) return 0;
+  if (birth.is_placeholder()) return SIGCHLD;
+  return static_cast<int>(inputs.tasks[birth.task].task.exit_signal());
+}
+
+Result<void> fork_births(const BirthInputs& inputs, const std::vector<size_t>& births,
+                         const std::function<void(size_t)>& be) {
+  for (const size_t index : births) {
+    const Birth& birth = inputs.plan.births[index];
+    const clone_args args =
+        fork_args(&birth.pid, CLONE_PTRACE | (birth.by_sibling ? CLONE_PARENT : 0),
+                  exit_signal_of(inputs, birth));
+    const int error = TRY(clone_when_free(HostPid(birth.pid), [&]() -> Result<int> {
+      clone_args own = args;
+      const long result = syscall(SYS_clone3, &own, sizeof(own));
+      if (result == 0) be(index);
+      return result < 0 ? errno : 0;
+    }));
+    if (error != 0) return clone_failed(error, HostPid(birth.pid));
+  }
+  return {};
+}
+
+Result<void> enter_session(const Birth& birth) {
+  if (birth.leads_session && setsid() < 0) return fail_errno("make a session of its own");
+  return {};
+}
+
+Result<void> join_group(pid_t group) {
+  if (getpgrp() == group) return {};
+  if (setpgid(0, group) < 0) return fail_errno(fmt::format("join process group {}", group));
+  return {};
+}
+
+Result<void> wait_for_end(pid_t pid, int options) {
+  siginfo_t info;
+  while (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | __WALL | options) != 0) {
+    if (errno != EINTR) return fail_errno(fmt::format("wait for process {} to end", pid));
+  }
+  return {};
+}
+
+// Ends the way the zombie did. No core is written: the one there was is the user's.
+[[noreturn]] void become_zombie(const pb::Zombie& zombie) {
+  prctl(PR_SET_NAME, zombie.comm().c_str());
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  const uid_t uid = zombie.uid();
+  if (uid != getuid()) (void)syscall(SYS_setresuid, uid, uid, uid);
+  const auto status = static_cast<int>(zombie.wait_status());
+  if (!WIFSIGNALED(status)) syscall(SYS_exit_group, WEXITSTATUS(status));
+  const int signal = WTERMSIG(status);
+  ::signal(signal, SIG_DFL);
+  sigset_t only;
+  sigemptyset(&only);
+  sigaddset(&only, signal);
+  // libc's raise(3) keeps the number of the process it was forked from.
+  syscall(SYS_kill, getpid(), signal);
+  sigprocmask(SIG_UNBLOCK, &only, nullptr);
+  for (;;) pause();
+}
+
+// What the ends of placeholders and zombies have left pending: ignoring a signal drops it, and the
+// default for this one is to ignore it. What was pending at the dump is queued later.
+void drop_child_signals() { signal(SIGCHLD, SIG_DFL); }
+
+}  // namespace
+
+Result<void> be_born(const BirthInputs& inputs, size_t index,
+                     const std::function<void(size_t)>& be) {
+  const Birth& birth = inputs.plan.births[index];
+  const auto everybody = static_cast<uint32_t>(inputs.plan.births.size());
+  TRY(fork_births(inputs, birth.before_session, be));
+  TRY(enter_session(birth));
+  TRY(fork_births(inputs, birth.after_session, be));
+  if (birth.group == birth.pid) TRY(join_group(birth.pid));
+  if (everybody == 1) {
+    if (birth.group == Birth::kOutside) TRY(join_group(inputs.outside_group));
+    return {};
+  }
+  inputs.rendezvous.arrive(Rendezvous::Point::kBorn, everybody);
+  if (birth.group == Birth::kOutside) TRY(join_group(inputs.outside_group));
+  if (birth.group > 0) TRY(join_group(birth.group));
+  inputs.rendezvous.arrive(Rendezvous::Point::kGrouped, everybody);
+  if (birth.is_placeholder()) _exit(0);
+  for (const size_t placeholder : birth.placeholders)
+    TRY(wait_for_end(inputs.plan.births[placeholder].pid, 0));
+  const pb::Task& task = inputs.tasks[birth.task].task;
+  if (task.has_zombie()) become_zombie(task.zombie());
+  for (const size_t zombie : birth.zombies)
+    TRY(wait_for_end(inputs.plan.births[zombie].pid, WNOWAIT));
+  drop_child_signals();
+  return {};
+}
+
+}  // namespace cryostat::restore

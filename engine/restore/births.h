@@ -1,0 +1,28 @@
+// The first part of a restored process's life: it forks those it is to fork, enters its session and
+// process group, and, if it is not to live, ends.
+#pragma once
+
+#include <functional>
+
+#include "engine/base/error.h"
+#include "engine/image/task_image.h"
+#include "engine/restore/rendezvous.h"
+#include "engine/task/tree_plan.h"
+
+namespace cryostat::restore {
+
+struct BirthInputs {
+  const task::TreePlan& plan;
+  const std::vector<image::TaskImage>& tasks;
+  const Rendezvous& rendezvous;
+  pid_t outside_group;  // process group of cr-restore
+};
+
+// Runs in the process of `birth` (an index into the plan), every signal but SIGTRAP blocked.
+// Returns in a task that is to live, when every other process is in its group, its placeholders are
+// gone and its zombies are zombies. `be` is called in each new process and must not return. New
+// processes are traced by who traces this one (CLONE_PTRACE).
+Result<void> be_born(const BirthInputs& inputs, size_t birth,
+                     const std::function<void(size_t birth)>& be);
+
+}  // namespace cryostat::restore

@@ -1,0 +1,46 @@
+#include "engine/restore/object_owners.h"
+
+#include <algorithm>
+#include <set>
+
+namespace cryostat::restore {
+
+namespace {
+
+constexpr size_t kNobody = SIZE_MAX;
+
+std::set<uint32_t> objects_of(const image::CheckpointImages& images, const pb::Task& task,
+                              const files::DescriptionOwners& descriptions) {
+  std::set<uint32_t> objects;
+  if (const auto* space = images.mm.space(task.address_space_id())) {
+    for (const pb::Vma& vma : space->vmas)
+      if (vma.shared_memory_id() != 0) objects.insert(vma.shared_memory_id());
+    if (const uint32_t exe = space->space.exe_shared_memory_id(); exe != 0) objects.insert(exe);
+  }
+  for (const pb::Description& description : images.files.descriptions)
+    if (description.has_mem_fd() &&
+        descriptions.owner(description.id()) == task.descriptor_table_id())
+      objects.insert(description.mem_fd().shared_memory_id());
+  return objects;
+}
+
+}  // namespace
+
+ObjectOwners::ObjectOwners(const image::CheckpointImages& images,
+                           const files::DescriptionOwners& descriptions)
+    : used_(images.tasks.tasks.size()),
+      owners_(images.mm.shared.size() + 1, kNobody),
+      shared_(images.mm.shared.size() + 1) {
+  for (size_t i = 0; i < used_.size(); ++i) {
+    const pb::Task& task = images.tasks.tasks[i].task;
+    if (task.has_zombie()) continue;
+    for (const uint32_t object : objects_of(images, task, descriptions)) {
+      if (object >= owners_.size()) continue;
+      used_[i].push_back(object);
+      if (owners_[object] == kNobody) owners_[object] = i;
+      if (owners_[object] != i) shared_[object] = true;
+    }
+  }
+}
+
+}  // namespace cryostat::restore

@@ -1,0 +1,181 @@
+#include "engine/task/tree_plan.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <optional>
+
+#include "proto/task.pb.h"
+
+namespace cryostat::task {
+
+namespace {
+
+// Session 0 stands for the one of cr-restore.
+constexpr pid_t kOuterSession = 0;
+
+class Planner {
+ public:
+  explicit Planner(std::span<const pb::Task* const> tasks) : tasks_(tasks) {}
+
+  Result<TreePlan> run() {
+    TRY(index_tasks());
+    find_needs();
+    for (size_t i = 0; i < tasks_.size(); ++i) {
+      TRY(place(i));
+      TRY(plan_group(i));
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  Result<void> index_tasks();
+  void find_needs();
+  Result<void> place(size_t index);
+  Result<void> place_below(size_t index, size_t parent);
+  Result<size_t> session_placeholder(size_t index, size_t parent, pid_t session);
+  Result<void> plan_group(size_t index);
+  size_t add_placeholder(pid_t pid);
+
+  const pb::Task& root() const { return *tasks_.front(); }
+  // The session a task is to have.
+  pid_t session(size_t index) const {
+    const pb::Task& task = *tasks_[index];
+    if (task.outside_session()) return kOuterSession;
+    const bool of_root = task.sid() == root().pid();
+    return of_root && root().has_controlling_terminal() ? kOuterSession : task.sid();
+  }
+  bool leads(size_t index) const { return session(index) == tasks_[index]->pid(); }
+
+  std::span<const pb::Task* const> tasks_;
+  TreePlan plan_;
+  std::map<pid_t, size_t> by_pid_;
+  std::vector<size_t> parents_;  // of each task but the root
+  // The session a task must be born into; none: any will do.
+  std::vector<std::optional<pid_t>> needs_;
+  std::map<pid_t, std::pair<size_t, size_t>> placeholders_;  // by number: birth, parent
+};
+
+Result<void> Planner::index_tasks() {
+  plan_.births.resize(tasks_.size());
+  parents_.assign(tasks_.size(), 0);
+  for (size_t i = 0; i < tasks_.size(); ++i) {
+    const pb::Task& task = *tasks_[i];
+    plan_.births[i].pid = task.pid();
+    plan_.births[i].task = i;
+    plan_.births[i].leads_session = leads(i);
+    if (!by_pid_.emplace(task.pid(), i).second)
+      return fail(ErrorKind::kImages, fmt::format("pid {} twice", task.pid()));
+    if (i == 0) continue;
+    const auto parent = by_pid_.find(task.ppid());
+    if (parent == by_pid_.end() || tasks_[parent->second]->has_zombie())
+      return fail(ErrorKind::kImages,
+                  fmt::format("pid {}: its parent {} is not there", task.pid(), task.ppid()));
+    parents_[i] = parent->second;
+    if (task.has_zombie()) plan_.births[parent->second].zombies.push_back(i);
+  }
+  return {};
+}
+
+// A session leader was born into another session; which one matters if it has a child from that
+// time. Children come after their parents: backwards, each is known before its parent.
+void Planner::find_needs() {
+  needs_.assign(tasks_.size(), std::nullopt);
+  for (size_t i = tasks_.size(); i-- > 0;) {
+    if (!leads(i)) needs_[i] = session(i);
+    if (i == 0 || !needs_[i]) continue;
+    const size_t parent = parents_[i];
+    if (leads(parent) && *needs_[i] != session(parent)) needs_[parent] = needs_[i];
+  }
+}
+
+size_t Planner::add_placeholder(pid_t pid) {
+  plan_.births.emplace_back();
+  plan_.births.back().pid = pid;
+  return plan_.births.size() - 1;
+}
+
+// The root is born by cr-restore, into its session.
+Result<void> Planner::place(size_t index) {
+  if (index != 0) return place_below(index, parents_[index]);
+  if (needs_[0] && *needs_[0] != kOuterSession) {
+    if (leads(0))
+      return fail(ErrorKind::kRefused,
+                  fmt::format("pid {} leads a session, but has a child in session {} that it had "
+                              "left: that can't be restored yet",
+                              root().pid(), *needs_[0]));
+    plan_.root_session = *needs_[0];
+  }
+  return {};
+}
+
+Result<size_t> Planner::session_placeholder(size_t index, size_t parent, pid_t session) {
+  const auto known = placeholders_.find(session);
+  if (known != placeholders_.end()) {
+    if (known->second.second == parent) return known->second.first;
+    return fail(
+        ErrorKind::kRefused,
+        fmt::format("pid {}: session {}, whose leader has ended, has members with different "
+                    "parents outside of it: that can't be restored yet",
+                    tasks_[index]->pid(), session));
+  }
+  const size_t birth = add_placeholder(session);
+  plan_.births[birth].leads_session = true;
+  plan_.births[parent].after_session.push_back(birth);
+  plan_.births[parent].placeholders.push_back(birth);
+  placeholders_[session] = {birth, parent};
+  return birth;
+}
+
+Result<void> Planner::place_below(size_t index, size_t parent) {
+  Birth& above = plan_.births[parent];
+  const auto need = needs_[index];
+  if (!need || *need == session(parent)) {
+    above.after_session.push_back(index);
+    return {};
+  }
+  if (leads(parent) && needs_[parent] == need) {
+    above.before_session.push_back(index);
+    return {};
+  }
+  const auto leader = by_pid_.find(*need);
+  if (*need == kOuterSession || (leader != by_pid_.end() && parents_[leader->second] != parent) ||
+      (leader != by_pid_.end() && leader->second == 0)) {
+    return fail(ErrorKind::kRefused,
+                fmt::format("pid {}: its parent {} is not in its session {} and has no child that "
+                            "leads it: that can't be restored yet",
+                            tasks_[index]->pid(), tasks_[parent]->pid(), *need));
+  }
+  const size_t creator =
+      leader != by_pid_.end() ? leader->second : TRY(session_placeholder(index, parent, *need));
+  plan_.births[index].by_sibling = true;
+  plan_.births[creator].after_session.push_back(index);
+  return {};
+}
+
+Result<void> Planner::plan_group(size_t index) {
+  const pb::Task& task = *tasks_[index];
+  Birth& birth = plan_.births[index];
+  // A member of somebody else's group stays in that of cr-restore.
+  if (task.outside_group()) {
+    birth.group = Birth::kOutside;
+    return {};
+  }
+  // Whoever leads a session leads the group of that number for good.
+  if (birth.leads_session) return {};
+  birth.group = task.pgid();
+  if (by_pid_.contains(task.pgid()) || placeholders_.contains(task.pgid())) return {};
+  if (task.pgid() == plan_.root_session) return {};
+  const size_t placeholder = add_placeholder(task.pgid());
+  plan_.births[placeholder].group = task.pgid();
+  plan_.births[index].after_session.push_back(placeholder);
+  plan_.births[index].placeholders.push_back(placeholder);
+  placeholders_[task.pgid()] = {placeholder, index};
+  return {};
+}
+
+}  // namespace
+
+Result<TreePlan> plan_tree(std::span<const pb::Task* const> tasks) { return Planner(tasks).run(); }
+
+}  // namespace cryostat::task
