@@ -141,6 +141,10 @@ Result<void> CreatedTree::seize_root(const CreateOptions& options) {
 Result<void> CreatedTree::look_at(pid_t pid, int raw_status) {
   const WaitStatus status(raw_status);
   const CreatedTask* live = find(pid);
+  const auto& births = tree_->births.plan.births;
+  const bool ours = std::any_of(births.begin(), births.end(),
+                                [pid](const task::Birth& birth) { return birth.pid == pid; });
+  if (!ours) return {};
   if (status.ended()) {
     if (live != nullptr)
       return fail(ErrorKind::kFailed,
@@ -197,9 +201,8 @@ Result<void> CreatedTree::wait_ready(const StopRequest& stop) {
     TRY(look_at_children());
     if (ready_ < tasks_.size() || to_end_ > 0) changes.wait(channel_.fd(), kLookEveryMs);
   }
-  if (tasks_.size() > 1)
-    tree_->births.rendezvous.arrive(Rendezvous::Point::kReady,
-                                    static_cast<uint32_t>(tasks_.size() + 1));
+  tree_->births.rendezvous.arrive(Rendezvous::Point::kReady,
+                                  static_cast<uint32_t>(tasks_.size() + 1));
   return {};
 }
 

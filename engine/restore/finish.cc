@@ -159,6 +159,29 @@ Result<void> ignore_sigtrap_if_wanted(const CreatedTask& task, const pb::Task& i
   return {};
 }
 
+// A child that was stopped for good measure has sent the task a SIGCHLD of its own; the signal that
+// was pending at the dump, if any, is in the queue already and was not doubled (signal(7)).
+Result<void> drop_child_signal(const CreatedTask& task, const pb::Task& image,
+                               const Finishing& leader, RemoteAddr syscall_insn) {
+  for (const pb::PendingSignal& pending : image.pending()) {
+    siginfo_t info;
+    std::memcpy(&info, pending.siginfo().data(), std::min(sizeof(info), pending.siginfo().size()));
+    if (info.si_signo == SIGCHLD) return {};
+  }
+  struct {
+    uint64_t signals;
+    timespec no_time;
+  } arguments = {ptrace::signal_bit(SIGCHLD), {0, 0}};
+  const RemoteAddr at(leader.stack_top - 128);
+  TRY(kernel::write_memory(task.pid, std::as_bytes(std::span(&arguments, 1)), at));
+  const int64_t result = TRY(remote_syscall(
+      leader.tid, leader.registers, syscall_insn, SYS_rt_sigtimedwait,
+      {at.value, 0, at.value + offsetof(decltype(arguments), no_time), sizeof(arguments.signals)},
+      Deadline::in(kPatience)));
+  if (result >= 0 || result == -EAGAIN || result == -EINTR) return {};
+  return fail_errno(static_cast<int>(-result), "take a SIGCHLD back");
+}
+
 Result<void> unmap_area(const Finishing& leader, const LaunchReport& launch,
                         RemoteAddr syscall_insn) {
   const uint64_t size_bytes = launch.area_end - launch.area_start;
@@ -260,7 +283,7 @@ int stop_signal_for(const CreatedTask& task, const pb::Task& image, pid_t parent
 }
 
 Result<void> finish_threads(const CreatedTask& task, const pb::Task& image,
-                            const std::vector<pb::Thread>& threads) {
+                            const std::vector<pb::Thread>& threads, bool has_stopped_child) {
   const LaunchReport& launch = task.launch;
   Span span("restore.finish");
   const RemoteAddr syscall_insn = TRY(find_syscall_insn(launch));
@@ -268,16 +291,18 @@ Result<void> finish_threads(const CreatedTask& task, const pb::Task& image,
   TRY(reissue_calls(task, finishing, syscall_insn));
   settle_unknown_calls(finishing);
   TRY(ignore_sigtrap_if_wanted(task, image, finishing[0], syscall_insn));
+  if (has_stopped_child) TRY(drop_child_signal(task, image, finishing[0], syscall_insn));
   TRY(unmap_area(finishing[0], launch, syscall_insn));
   TRY(leave_call(finishing[0].tid));
   return set_final_state(finishing);
 }
 
-Result<void> ready_to_release(const CreatedTask& task, const std::vector<pb::Thread>& threads,
-                              ReleaseAs as, int stop_signal) {
-  if (as == ReleaseAs::kStopped) {
-    TRY(stop_group(task, threads[0].signal_mask(), stop_signal));
-  }
+Result<void> stop_task(const CreatedTask& task, const std::vector<pb::Thread>& threads,
+                       int stop_signal) {
+  return stop_group(task, threads[0].signal_mask(), stop_signal);
+}
+
+Result<void> outlive_restore(const std::vector<pb::Thread>& threads) {
   for (const pb::Thread& thread : threads) TRY(drop_exitkill(Tid(thread.tid())));
   return {};
 }

@@ -18,25 +18,23 @@ namespace cryostat::restore {
 // interrupted calls and unmaps the restorer area. `threads`: leader first, as in the images.
 // Precondition: wait_for_threads() succeeded. What needs stopped threads with the area still mapped
 // must be done before. On an error the task is only good for being killed.
+// `has_stopped_child`: a child was stopped by stop_task(), of which the task is not to hear.
 Result<void> finish_threads(const CreatedTask& task, const pb::Task& image,
-                            const std::vector<pb::Thread>& threads);
-
-enum class ReleaseAs {
-  kRunning,
-  kStopped,  // in a group stop: --leave-stopped, or a target that was stopped when it was dumped
-};
+                            const std::vector<pb::Thread>& threads, bool has_stopped_child);
 
 // The signal that stops the task the way the dumped one was stopped, where that still works;
 // SIGSTOP otherwise (a handler is set, or the task's process group is an orphaned one). `parent`:
 // the pid of its parent, 0 for cr-restore itself.
 int stop_signal_for(const CreatedTask& task, const pb::Task& image, pid_t parent);
 
-// Makes the task ready to be let go: in its stop, if it is to be stopped, and no longer killed with
-// cr-restore. `stop_signal` is what a kStopped task is stopped with: SIGSTOP for --leave-stopped,
-// else stop_signal_for(). From the first task on that is ready, the tree has to be disowned and
-// released.
-Result<void> ready_to_release(const CreatedTask& task, const std::vector<pb::Thread>& threads,
-                              ReleaseAs as, int stop_signal);
+// Brings a finished task into a group stop: --leave-stopped, or a target that was stopped when it was
+// dumped. `stop_signal`: SIGSTOP for --leave-stopped, else stop_signal_for().
+Result<void> stop_task(const CreatedTask& task, const std::vector<pb::Thread>& threads,
+                       int stop_signal);
+
+// The task is no longer killed with cr-restore. From the first task on for which this is done, the
+// tree has to be disowned and released.
+Result<void> outlive_restore(const std::vector<pb::Thread>& threads);
 
 // Lets every thread go. From the first thread let go on the tree may do anything, end included, so
 // nothing is undone any more and a thread that is gone is as good as released.

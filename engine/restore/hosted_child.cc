@@ -67,8 +67,8 @@ void live(ChildChannel& channel, const HostedTree& tree, size_t birth) {
   // The number stays open: the blob closes all service descriptors.
   (void)channel.take_fd().release();
   if (!sent.has_value()) _exit(1);
-  if (tree.live_tasks > 1)
-    tree.births.rendezvous.arrive(Rendezvous::Point::kReady, tree.live_tasks + 1);
+  // Only now: the stops of a task in the blob are not for those who wait for the others' births.
+  tree.births.rendezvous.arrive(Rendezvous::Point::kReady, tree.live_tasks + 1);
   enter_blob(*launch);
 }
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <csignal>
 #include <optional>
+#include <set>
 
 #include "engine/base/log.h"
 #include "engine/base/plan_report.h"
@@ -214,8 +215,19 @@ Result<void> Restore::rebuild() {
 
 Result<void> Restore::finish() {
   const Span span("finish");
-  for (size_t i = 0; i < live_.size(); ++i)
-    TRY(finish_threads(created_->tasks()[i], image_of(i).task, image_of(i).threads));
+  const auto& tasks = created_->tasks();
+  std::set<pid_t> parents_of_stopped;
+  // Children first: their stops are over before their parents have their signals.
+  for (size_t i = tasks.size(); i-- > 0;) {
+    const auto& [task, threads] = image_of(i);
+    TRY(finish_threads(tasks[i], task, threads, parents_of_stopped.contains(task.pid())));
+    if (!options_.leave_stopped && !task.stopped()) continue;
+    const int signal = options_.leave_stopped
+                           ? SIGSTOP
+                           : stop_signal_for(tasks[i], task, i == 0 ? 0 : task.ppid());
+    TRY(stop_task(tasks[i], threads, signal));
+    parents_of_stopped.insert(task.ppid());
+  }
   return {};
 }
 
@@ -228,15 +240,7 @@ Result<void> Restore::release() {
                      files::WindowSize::kChanged;
   }
   const auto& tasks = created_->tasks();
-  for (size_t i = tasks.size(); i-- > 0;) {
-    const pb::Task& task = image_of(i).task;
-    const bool stopped = options_.leave_stopped || task.stopped();
-    const int stop_signal = options_.leave_stopped
-                                ? SIGSTOP
-                                : stop_signal_for(tasks[i], task, i == 0 ? 0 : task.ppid());
-    TRY(ready_to_release(tasks[i], image_of(i).threads,
-                         stopped ? ReleaseAs::kStopped : ReleaseAs::kRunning, stop_signal));
-  }
+  for (size_t i = tasks.size(); i-- > 0;) TRY(outlive_restore(image_of(i).threads));
   created_->disown();
   for (size_t i = tasks.size(); i-- > 0;) TRY(restore::release(tasks[i], image_of(i).threads));
   log::info("pid {}: released", created_->root().pid.value);

@@ -77,15 +77,16 @@ Result<void> Planner::index_tasks() {
   return {};
 }
 
-// A session leader was born into another session; which one matters if it has a child from that
-// time. Children come after their parents: backwards, each is known before its parent.
+// A session leader was born into another session, its parent's; that matters if it has a child from
+// that time. Children come after their parents: backwards, each is known before its parent.
 void Planner::find_needs() {
   needs_.assign(tasks_.size(), std::nullopt);
   for (size_t i = tasks_.size(); i-- > 0;) {
     if (!leads(i)) needs_[i] = session(i);
     if (i == 0 || !needs_[i]) continue;
     const size_t parent = parents_[i];
-    if (leads(parent) && *needs_[i] != session(parent)) needs_[parent] = needs_[i];
+    const pid_t before = parent == 0 ? kOuterSession : session(parents_[parent]);
+    if (leads(parent) && *needs_[i] == before) needs_[parent] = before;
   }
 }
 
@@ -99,11 +100,6 @@ size_t Planner::add_placeholder(pid_t pid) {
 Result<void> Planner::place(size_t index) {
   if (index != 0) return place_below(index, parents_[index]);
   if (needs_[0] && *needs_[0] != kOuterSession) {
-    if (leads(0))
-      return fail(ErrorKind::kRefused,
-                  fmt::format("pid {} leads a session, but has a child in session {} that it had "
-                              "left: that can't be restored yet",
-                              root().pid(), *needs_[0]));
     plan_.root_session = *needs_[0];
   }
   return {};

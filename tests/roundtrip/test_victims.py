@@ -60,6 +60,7 @@ CASES = {
     "message_queue": round_trip("message_queue"),
     "robust": round_trip("robust"),
     "everything": round_trip("everything"),
+    "tree": round_trip("tree"),
     # The other mechanisms.
     "memory_kinds_vm_readv": round_trip("memory_kinds", dump=("--transfer=vm-readv",)),
     "memory_exotic_vm_readv": round_trip("memory_exotic", dump=("--transfer=vm-readv",)),

@@ -55,6 +55,13 @@ def read_stat(pid):
         return None
 
 
+def descendants(pid):
+    """Pids of all tasks below a process, zombies included."""
+    children = [int(child) for tid in os.listdir(f"/proc/{pid}/task")
+                for child in (read(f"/proc/{pid}/task/{tid}/children") or "").split()]
+    return children + [below for child in children if read_stat(child) != "Z" for below in descendants(child)]
+
+
 def wait_gone(pid, seconds=WAIT_SECONDS):
     wait_for(lambda: not alive(pid), f"pid {pid} to end", seconds)
 
@@ -181,10 +188,17 @@ class Test:
         return self.tool("cr-restore", "--no-default-config", "-D", images, *arguments, **options)
 
     def dump_and_end(self, program, images, *arguments):
-        """Dumps, and waits until the pid is free again."""
+        """Dumps, and waits until all pids are free again: what is left of a tree comes to us, pid 1."""
+        members = descendants(program.pid)
         done = self.dump(program, images, *arguments).ok()
         program.reap()
-        wait_for(lambda: read_stat(program.pid) is None, f"pid {program.pid} to be reaped")
+        for pid in members:
+            try:
+                os.waitpid(pid, 0)
+            except ChildProcessError:
+                pass  # its parent had collected it
+        for pid in [program.pid, *members]:
+            wait_for(lambda: read_stat(pid) is None, f"pid {pid} to be reaped")
         return done
 
     def restore_detached(self, program, images, *arguments):

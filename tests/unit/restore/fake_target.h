@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -79,6 +80,18 @@ class FakeTarget {
       return fill(arena, wire);
     };
     return plan;
+  }
+
+  // A tree of it alone. It must outlive what is created from it.
+  const HostedTree& hosted_tree(HostedPlan plan) {
+    image_ = {{task_, threads_}};
+    image_.front().task.set_outside_session(true);
+    image_.front().task.set_outside_group(true);
+    const pb::Task* tasks[] = {&image_.front().task};
+    tree_plan_ = *task::plan_tree(tasks);
+    tree_.emplace(HostedTree{{tree_plan_, image_, rendezvous_, getpgrp()}, {}, 1});
+    tree_->plans.push_back(std::move(plan));
+    return *tree_;
   }
 
  private:
@@ -157,6 +170,10 @@ class FakeTarget {
 
   std::vector<pb::Thread> threads_;
   pb::Task task_;
+  std::vector<image::TaskImage> image_;
+  task::TreePlan tree_plan_;
+  Rendezvous rendezvous_ = Rendezvous::create(1, 1).value();
+  std::optional<HostedTree> tree_;
   UniqueFd pages_;
   UniqueFd shared_fd_;
   int pages_number_ = -1;  // in the child: where they are kept

@@ -7,6 +7,7 @@
 #include "engine/arch/x86_64/cpu.h"
 #include "engine/image/task_image.h"
 #include "engine/restore/pid_holder.h"
+#include "engine/task/tree_plan.h"
 #include "proto/manifest.pb.h"
 #include "tests/support/catch.h"
 
@@ -58,7 +59,7 @@ bool says(const PlanReport& report, const std::string& text) {
 
 TEST_CASE("machine check: this machine fits itself") {
   PlanReport report;
-  restore::check_machine(this_machine(), one_task(free_pid()), report);
+  restore::check_machine(this_machine(), one_task(free_pid()), {}, report);
   for (const auto& line : report.lines()) INFO(line);
   if (geteuid() == 0) CHECK(report.complete());
 }
@@ -73,7 +74,7 @@ TEST_CASE("machine check: each misfit is named") {
     manifest.mutable_cpu()->mutable_xstate_layout(0)->set_offset_bytes(12);
   }
   PlanReport report;
-  restore::check_machine(manifest, one_task(0x3ffffff), report);
+  restore::check_machine(manifest, one_task(0x3ffffff), {}, report);
   CHECK(says(report, "riscv64"));
   CHECK(says(report, "AMX tile data"));
   CHECK(says(report, "lacks warp_drive"));

@@ -81,13 +81,17 @@ VdsoChoice vdso_as_here(VdsoMode mode, uint64_t at) {
 }
 
 // Restores and releases `target`, or the first error.
-Result<void> restore_all(FakeTarget& target, VdsoChoice vdso, ReleaseAs as = ReleaseAs::kRunning) {
-  auto task =
-      TRY(create_root(HostPid(target.task().pid()), {}, target.hosted_plan(std::move(vdso))));
-  const LaunchReport launch = TRY(task.wait_ready(kNoStop));
-  TRY(run_blob(task, launch, target.tids(), kNoStop));
-  TRY(finish_threads(task, launch, target.task(), target.threads()));
-  return release(task, target.threads(), as, SIGSTOP);
+Result<void> restore_all(FakeTarget& target, VdsoChoice vdso, bool stopped = false) {
+  auto tree =
+      TRY(CreatedTree::create({}, target.hosted_tree(target.hosted_plan(std::move(vdso)))));
+  TRY(tree.wait_ready(kNoStop));
+  TRY(wait_for_memory(tree.root(), kNoStop));
+  TRY(wait_for_threads(tree.root(), target.tids(), kNoStop));
+  TRY(finish_threads(tree.root(), target.task(), target.threads(), false));
+  if (stopped) TRY(stop_task(tree.root(), target.threads(), SIGSTOP));
+  TRY(outlive_restore(target.threads()));
+  tree.disown();
+  return release(tree.root(), target.threads());
 }
 
 bool wait_for_word(FakeTarget& target, uint64_t value) {
@@ -190,7 +194,7 @@ TEST_CASE("the vDSO works at its old address, moved or re-targeted") {
 TEST_CASE("a task released stopped stops before its first instruction and goes on with SIGCONT") {
   FakeTarget target(kPid, tell_tid, size_of(tell_tid, tell_tid_end), 3);
   const auto result =
-      restore_all(target, vdso_as_here(VdsoMode::kAuto, 0x210000000), ReleaseAs::kStopped);
+      restore_all(target, vdso_as_here(VdsoMode::kAuto, 0x210000000), true);
   INFO(message(result));
   REQUIRE(result.has_value());
   int status = 0;
@@ -210,7 +214,7 @@ TEST_CASE("a child's own error comes to the parent, and nothing is left") {
                           return fail(ErrorKind::kMachine, "the file is gone");
                         }});
   {
-    auto task = create_root(HostPid(kPid), {}, plan);
+    auto task = CreatedTree::create({}, target.hosted_tree(plan));
     REQUIRE(task.has_value());
     const auto launch = task->wait_ready(kNoStop);
     REQUIRE_FALSE(launch.has_value());
@@ -225,7 +229,7 @@ TEST_CASE("a child that faults is named with its signal") {
   FakeTarget target(kPid, tell_tid, size_of(tell_tid, tell_tid_end), 1);
   HostedPlan plan = target.hosted_plan(vdso_as_here(VdsoMode::kAuto, 0x210000000));
   plan.steps.push_back({"a step", [](ChildContext&) -> Result<void> { __builtin_trap(); }});
-  auto task = create_root(HostPid(kPid), {}, plan);
+  auto task = CreatedTree::create({}, target.hosted_tree(plan));
   REQUIRE(task.has_value());
   const auto launch = task->wait_ready(kNoStop);
   REQUIRE_FALSE(launch.has_value());
@@ -235,19 +239,20 @@ TEST_CASE("a child that faults is named with its signal") {
 TEST_CASE("a task killed at any stage leaves nothing") {
   FakeTarget target(kPid, tell_tid, size_of(tell_tid, tell_tid_end), 20);
   {
-    auto task = create_root(HostPid(kPid), {},
-                            target.hosted_plan(vdso_as_here(VdsoMode::kAuto, 0x210000000)));
+    auto task = CreatedTree::create(
+        {}, target.hosted_tree(target.hosted_plan(vdso_as_here(VdsoMode::kAuto, 0x210000000))));
     REQUIRE(task.has_value());
     const auto launch = task->wait_ready(kNoStop);
     REQUIRE(launch.has_value());
-    REQUIRE(run_blob(*task, *launch, target.tids(), kNoStop).has_value());
+    REQUIRE(wait_for_memory(task->root(), kNoStop).has_value());
+    REQUIRE(wait_for_threads(task->root(), target.tids(), kNoStop).has_value());
   }
   for (int i = 0; i < 20; ++i) CHECK(kill(kPid + i, 0) == -1);
 }
 
 TEST_CASE("a taken pid is named") {
   FakeTarget target(getpid(), tell_tid, size_of(tell_tid, tell_tid_end), 1);
-  const auto task = create_root(HostPid(getpid()), {}, target.hosted_plan({}));
+  const auto task = CreatedTree::create({}, target.hosted_tree(target.hosted_plan({})));
   REQUIRE_FALSE(task.has_value());
   CHECK(task.error().kind() == ErrorKind::kMachine);
 }

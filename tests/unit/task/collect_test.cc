@@ -24,6 +24,7 @@
 #include "engine/procfs/task_handle.h"
 #include "engine/ptrace/seized_task.h"
 #include "engine/task/collect.h"
+#include "engine/task/session.h"
 #include "engine/task/sleep_clock.h"
 #include "proto/mm.pb.h"
 #include "tests/support/catch.h"
@@ -77,10 +78,11 @@ Outcome collect(const Child& child, bool shell_job = true) {
   if (!seized) FAIL(seized.error().message());
   auto infected = InfectedTask::inject(*seized, deadline, stop);
   if (!infected) FAIL(infected.error().message());
-  auto collected =
-      collect_task(*seized, *infected, sleeps, {.shell_job = shell_job}, outcome.refusals);
+  auto collected = collect_task(*seized, *infected, sleeps, outcome.refusals);
   if (!collected) FAIL(collected.error().message());
   outcome.collected = std::move(*collected);
+  pb::Task* const task = &outcome.collected.task;
+  find_outside_sessions(std::span(&task, 1), shell_job, outcome.refusals);
   CHECK(infected->cure());
   CHECK(seized->release(SeizedTask::Mode::kResume));
   return outcome;

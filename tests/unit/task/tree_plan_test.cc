@@ -1,0 +1,100 @@
+// Who forks whom, for histories with sessions and groups.
+#include "engine/task/tree_plan.h"
+
+#include <deque>
+
+#include "proto/task.pb.h"
+#include "tests/support/catch.h"
+
+namespace cryostat::task {
+namespace {
+
+// pid, parent, session, group.
+class Family {
+ public:
+  Family& add(pid_t pid, pid_t parent, pid_t session, pid_t group) {
+    pb::Task& task = tasks_.emplace_back();
+    task.set_pid(pid);
+    task.set_ppid(parent);
+    task.set_sid(session);
+    task.set_pgid(group);
+    return *this;
+  }
+  pb::Task& last() { return tasks_.back(); }
+  Result<TreePlan> plan() const {
+    std::vector<const pb::Task*> pointers;
+    for (const pb::Task& task : tasks_) pointers.push_back(&task);
+    return plan_tree(pointers);
+  }
+
+ private:
+  std::deque<pb::Task> tasks_;
+};
+
+using Births = std::vector<size_t>;
+
+TEST_CASE("children of a session leader are born after its setsid, older ones before") {
+  // 30 is from the time before 20 led a session: it is in 10's.
+  const auto plan =
+      Family().add(10, 1, 10, 10).add(20, 10, 20, 20).add(30, 20, 10, 10).add(40, 20, 20, 40).plan();
+  REQUIRE(plan.has_value());
+  CHECK(plan->births[0].after_session == Births{1});
+  CHECK(plan->births[1].before_session == Births{2});
+  CHECK(plan->births[1].after_session == Births{3});
+  CHECK(plan->births[3].group == 40);
+  CHECK(plan->births.size() == 4);
+}
+
+TEST_CASE("a member whose parent is outside of its session is forked by the leader beside it") {
+  const auto plan = Family().add(10, 1, 10, 10).add(20, 10, 20, 20).add(30, 10, 20, 20).plan();
+  REQUIRE(plan.has_value());
+  CHECK(plan->births[0].after_session == Births{1});
+  CHECK(plan->births[1].after_session == Births{2});
+  CHECK(plan->births[2].by_sibling);
+}
+
+TEST_CASE("a leader that has ended has a placeholder") {
+  const auto plan = Family().add(10, 1, 10, 10).add(30, 10, 20, 20).add(40, 10, 20, 20).plan();
+  REQUIRE(plan.has_value());
+  REQUIRE(plan->births.size() == 4);
+  const Birth& placeholder = plan->births[3];
+  CHECK(placeholder.is_placeholder());
+  CHECK(placeholder.pid == 20);
+  CHECK(placeholder.leads_session);
+  CHECK(placeholder.after_session == Births{1, 2});
+  CHECK(plan->births[0].placeholders == Births{3});
+}
+
+TEST_CASE("a group whose leader has ended has a placeholder in its session") {
+  const auto plan = Family().add(10, 1, 10, 10).add(30, 10, 10, 25).add(40, 10, 10, 25).plan();
+  REQUIRE(plan.has_value());
+  REQUIRE(plan->births.size() == 4);
+  CHECK(plan->births[3].pid == 25);
+  CHECK(plan->births[3].group == 25);
+  CHECK(plan->births[1].placeholders == Births{3});
+  CHECK(plan->births[2].group == 25);
+}
+
+TEST_CASE("a root whose session leader has ended is forked by a placeholder") {
+  const auto plan = Family().add(10, 1, 5, 5).add(20, 10, 5, 5).plan();
+  REQUIRE(plan.has_value());
+  CHECK(plan->root_session == 5);
+  CHECK(plan->births.size() == 2);
+}
+
+TEST_CASE("a history that can't be repeated is refused by name") {
+  // 40's session leader 30 is a grandchild of 40's parent.
+  const auto plan =
+      Family().add(10, 1, 10, 10).add(20, 10, 10, 10).add(30, 20, 30, 30).add(40, 10, 30, 30).plan();
+  REQUIRE_FALSE(plan.has_value());
+  CHECK(plan.error().kind() == ErrorKind::kRefused);
+  CHECK(plan.error().message().find("pid 40") != std::string::npos);
+}
+
+TEST_CASE("a tree without its parents is an error of the images") {
+  CHECK(Family().add(10, 1, 10, 10).add(30, 20, 10, 10).plan().error().kind() ==
+        ErrorKind::kImages);
+}
+
+}  // namespace
+}  // namespace cryostat::task
