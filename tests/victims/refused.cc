@@ -4,13 +4,17 @@
 #include <linux/perf_event.h>
 #include <mqueue.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+
+#include <csignal>
 
 #include "tests/victims/victim.h"
 
@@ -57,10 +61,13 @@ int make(victim::Victim& self, const std::string& kind) {
       if (write(fd, block, sizeof(block)) < 0) return -1;
     return fd;
   }
-  if (kind == "child") {
-    const pid_t child = fork();
-    if (child == 0)
+  if (kind == "shared_table") {  // a process, not a thread, with the same descriptor table
+    const long child =
+        syscall(SYS_clone, CLONE_FILES | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+    if (child == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
       for (;;) pause();
+    }
     return child > 0 ? 0 : -1;
   }
   self.must(false, "no such kind");
