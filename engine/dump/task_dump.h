@@ -49,7 +49,8 @@ class TaskDump {
   Result<void> inject(const Deadline& deadline, const StopRequest& stop);
 
   Result<void> collect_task(Refusals& refusals);
-  // `id`: of its address space in the images. `smaps`: was asked for the task; null: it is read now.
+  // `id`: of its address space in the images. `smaps`: was asked for the task; null: it is read
+  // now.
   Result<void> collect_memory(uint32_t id, const Options& options, memory::SmapsReader* smaps,
                               memory::SharedMemoryTable& shared_memory,
                               memory::MappedFileTable& mapped_files, Refusals& refusals);

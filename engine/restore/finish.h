@@ -27,8 +27,8 @@ Result<void> finish_threads(const CreatedTask& task, const pb::Task& image,
 // the pid of its parent, 0 for cr-restore itself.
 int stop_signal_for(const CreatedTask& task, const pb::Task& image, pid_t parent);
 
-// Brings a finished task into a group stop: --leave-stopped, or a target that was stopped when it was
-// dumped. `stop_signal`: SIGSTOP for --leave-stopped, else stop_signal_for().
+// Brings a finished task into a group stop: --leave-stopped, or a target that was stopped when it
+// was dumped. `stop_signal`: SIGSTOP for --leave-stopped, else stop_signal_for().
 Result<void> stop_task(const CreatedTask& task, const std::vector<pb::Thread>& threads,
                        int stop_signal);
 

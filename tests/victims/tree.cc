@@ -154,9 +154,9 @@ int main(int argc, char** argv) {
     self.expect_equal("memory", 1, now.memory_intact);
     self.expect_equal("shared position", 321, now.file_position);
   }
-  self.expect(waitpid(zombie, &status, WNOHANG) == zombie && WIFEXITED(status) &&
-                  WEXITSTATUS(status) == 77,
-              "status of the zombie: %#x", status);
+  self.expect(
+      waitpid(zombie, &status, WNOHANG) == zombie && WIFEXITED(status) && WEXITSTATUS(status) == 77,
+      "status of the zombie: %#x", status);
   self.expect(waitpid(killed, &status, WNOHANG) == killed && WIFSIGNALED(status) &&
                   WTERMSIG(status) == SIGTERM,
               "status of the killed zombie: %#x", status);

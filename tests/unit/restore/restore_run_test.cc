@@ -82,8 +82,7 @@ VdsoChoice vdso_as_here(VdsoMode mode, uint64_t at) {
 
 // Restores and releases `target`, or the first error.
 Result<void> restore_all(FakeTarget& target, VdsoChoice vdso, bool stopped = false) {
-  auto tree =
-      TRY(CreatedTree::create({}, target.hosted_tree(target.hosted_plan(std::move(vdso)))));
+  auto tree = TRY(CreatedTree::create({}, target.hosted_tree(target.hosted_plan(std::move(vdso)))));
   TRY(tree.wait_ready(kNoStop));
   TRY(wait_for_memory(tree.root(), kNoStop));
   TRY(wait_for_threads(tree.root(), target.tids(), kNoStop));
@@ -193,8 +192,7 @@ TEST_CASE("the vDSO works at its old address, moved or re-targeted") {
 
 TEST_CASE("a task released stopped stops before its first instruction and goes on with SIGCONT") {
   FakeTarget target(kPid, tell_tid, size_of(tell_tid, tell_tid_end), 3);
-  const auto result =
-      restore_all(target, vdso_as_here(VdsoMode::kAuto, 0x210000000), true);
+  const auto result = restore_all(target, vdso_as_here(VdsoMode::kAuto, 0x210000000), true);
   INFO(message(result));
   REQUIRE(result.has_value());
   int status = 0;

@@ -35,8 +35,12 @@ using Births = std::vector<size_t>;
 
 TEST_CASE("children of a session leader are born after its setsid, older ones before") {
   // 30 is from the time before 20 led a session: it is in 10's.
-  const auto plan =
-      Family().add(10, 1, 10, 10).add(20, 10, 20, 20).add(30, 20, 10, 10).add(40, 20, 20, 40).plan();
+  const auto plan = Family()
+                        .add(10, 1, 10, 10)
+                        .add(20, 10, 20, 20)
+                        .add(30, 20, 10, 10)
+                        .add(40, 20, 20, 40)
+                        .plan();
   REQUIRE(plan.has_value());
   CHECK(plan->births[0].after_session == Births{1});
   CHECK(plan->births[1].before_session == Births{2});
@@ -84,8 +88,12 @@ TEST_CASE("a root whose session leader has ended is forked by a placeholder") {
 
 TEST_CASE("a history that can't be repeated is refused by name") {
   // 40's session leader 30 is a grandchild of 40's parent.
-  const auto plan =
-      Family().add(10, 1, 10, 10).add(20, 10, 10, 10).add(30, 20, 30, 30).add(40, 10, 30, 30).plan();
+  const auto plan = Family()
+                        .add(10, 1, 10, 10)
+                        .add(20, 10, 10, 10)
+                        .add(30, 20, 30, 30)
+                        .add(40, 10, 30, 30)
+                        .plan();
   REQUIRE_FALSE(plan.has_value());
   CHECK(plan.error().kind() == ErrorKind::kRefused);
   CHECK(plan.error().message().find("pid 40") != std::string::npos);
