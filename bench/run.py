@@ -11,6 +11,7 @@ What is measured, for every engine from the outside only:
   dump     wall time of the dump command (the target ends with it)
   restore  wall time of the restore command (detached)
   memory   peak resident memory of the command
+  fork     a bare fork(2) of as much memory: the floor of the freeze of a large process
   floor    a process writing as many bytes of its own memory to the same file system with pwrite(2)
 
 Runs in pid and mount namespaces of its own (as root).
@@ -134,6 +135,14 @@ class Cryostat:
         return [os.path.join(self.bin, "cr-dump"), "--version"]
 
 
+class Stopped(Cryostat):
+    """The same engine without copies: what they save."""
+    name = "cryostat --snapshot=stop"
+
+    def dump(self, target, images, leave_running):
+        return super().dump(target, images, leave_running) + ["--snapshot=stop"]
+
+
 class Criu:
     name = "criu"
 
@@ -239,6 +248,24 @@ class Bench:
         os.unlink(file)
         self.add(work, "floor", "dump", int(done.stdout) / 1e9)
 
+    def fork_floor(self, work, memory_bytes):
+        done = subprocess.run([self.program("fork_floor"), str(memory_bytes)], check=True,
+                              stdout=subprocess.PIPE, text=True)
+        self.add(work, "floor", "freeze", int(done.stdout) / 1e9)
+
+    def pause(self, work, engine, memory_bytes):
+        """One dump with --leave-running."""
+        target = Target(self, 1, memory_bytes)
+        try:
+            target.wait_ticking()
+            self.clear_images()
+            target.set_word(Target.GAP, 0)
+            self.run(engine.dump(target, self.images, True))
+            target.wait_ticking()
+            self.add(work, engine.name, "freeze", target.word(Target.GAP) / 1e9)
+        finally:
+            target.end()
+
     def measure(self):
         works = {
             "small": (1, 0),
@@ -255,6 +282,8 @@ class Bench:
                 say(f"{work}: round {number + 1} of {rounds}")
                 if memory_bytes:
                     self.floor(work, memory_bytes)
+                    self.fork_floor(work, memory_bytes)
+                    self.pause(work, Stopped(self.build), memory_bytes)
                 for engine in self.engines:
                     self.add(work, engine.name, "idle", self.run(engine.idle())[0])
                     self.one(work, engine, threads, memory_bytes)
@@ -286,6 +315,7 @@ def rows(bench, chosen):
         ("small", "freeze"): third, ("small", "dump"): third, ("small", "restore"): third,
         ("threads", "freeze"): third, ("threads", "restore"): third,
         ("memory", "restore"): faster,
+        ("memory", "freeze"): ("<= 0.05 of the peer", lambda ratio: ratio <= 1 / 20),
     }
     for work in chosen:
         for measure in ("freeze", "dump", "restore", "dump memory", "restore memory", "image", "idle"):
@@ -300,6 +330,13 @@ def rows(bench, chosen):
             name = "start-up (--version)" if measure == "idle" else measure
             table.append((work, name, shown(ours), shown(peer),
                           "-" if ratio is None else f"{ratio:.2f}", text, verdict))
+        floor = bench.median(work, "floor", "freeze")
+        if floor:
+            ours = bench.median(work, "cryostat", "freeze")
+            table.append((work, f"bare fork {seconds(floor)} / freeze", f"{ours / floor:.2f}", "-", "-",
+                          "<= 1.50", ours / floor <= 1.5))
+            table.append((work, "freeze without a copy", seconds(bench.median(work, Stopped.name, "freeze")),
+                          "-", "-", "", None))
         floor = bench.median(work, "floor", "dump")
         if floor:
             ours, peer = (bench.median(work, engine, "dump") for engine in ("cryostat", "criu"))

@@ -10,11 +10,9 @@ find_library(LIB_ELF_ARCHIVE NAMES libelf.a)
 find_library(LIB_ELF_SHARED NAMES elf REQUIRED)
 find_library(LIB_Z NAMES libz.a z REQUIRED)
 # libelf.a needs it where Debian built it with zstd.
-find_library(LIB_ZSTD NAMES libzstd.a zstd)
-set(LIB_ELF ${LIB_ELF_ARCHIVE} ${LIB_Z})
-if(LIB_ZSTD)
-  list(APPEND LIB_ELF ${LIB_ZSTD})
-endif()
+find_library(LIB_ZSTD NAMES libzstd.a zstd REQUIRED)
+set(LIB_ELF ${LIB_ELF_ARCHIVE} ${LIB_Z} ${LIB_ZSTD})
+find_library(LIB_LZ4 NAMES liblz4.a lz4 REQUIRED)
 
 # Debian 13's libelf.a leaves symbols undefined (eu_search_tree_init): there libelf is a shared library,
 # and the tools can't be linked with -static.

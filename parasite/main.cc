@@ -8,6 +8,7 @@
 
 #include "engine/kernel/raw_syscall.h"
 #include "parasite/channel.h"
+#include "parasite/memory_copy.h"
 #include "parasite/self_cure.h"
 #include "parasite/task_state.h"
 #include "parasite/thread_state.h"
@@ -41,6 +42,9 @@ int run(wire::ParasiteHeader* header) {
     case wire::ParasiteOp::kCollectThread:
       collect_thread_state(reinterpret_cast<wire::ThreadStateReport*>(data));
       return 0;
+    case wire::ParasiteOp::kCopyMemory:
+      return copy_memory(reinterpret_cast<wire::MemoryCopyRequest*>(data),
+                         wire::kParasiteDataBytes - header->data_offset);
   }
   return -ENOSYS;
 }

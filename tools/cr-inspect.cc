@@ -94,9 +94,10 @@ Result<void> show(const Options& options) {
 }
 
 Result<void> verify(const Options& options) {
-  const auto reader = TRY(image::CheckpointReader::open(options.directory));
+  auto reader = TRY(image::CheckpointReader::open(options.directory));
   TRY(image::load_images(reader));
   const StopRequest stop;
+  TRY(reader.load_pages(std::thread::hardware_concurrency(), stop));
   TRY(reader.verify_all_pages(std::thread::hardware_concurrency(), stop));
   const auto& manifest = reader.manifest();
   if (options.json)

@@ -48,7 +48,16 @@ po::options_description dump_table() {
       ("leave-running,R", po::bool_switch(), "let the process run on afterwards")                 //
       ("leave-stopped,s", po::bool_switch(), "leave the process stopped afterwards")              //
       ("transfer", text("HOW"), "who moves the pages: auto, parasite, vm-readv (default: auto)")  //
-      ("dry-run", po::bool_switch(), "report what would be refused; change nothing")              //
+      ("snapshot", text("HOW"),
+       "stop: frozen while pages are written; cow: they are copied inside the kernel and written "
+       "while the process runs on (with -R); auto (default: auto)")  //
+      ("compress", text("HOW"),
+       "compress page data: none, lz4, zstd, zstd:LEVEL (default: none)")      //
+      ("dedup-pages", po::bool_switch(), "store pages that are alike once")    //
+      ("direct-io", po::bool_switch(), "write page data past the page cache")  //
+      ("bandwidth", text("SIZE"),
+       "bytes a second to write at most while the process runs on (default: no limit)")  //
+      ("dry-run", po::bool_switch(), "report what would be refused; change nothing")     //
       ("ghost-limit", text("SIZE"),
        "largest deleted-but-open file to save, in bytes or with K, M, G (default: 1M)");
   return table;

@@ -135,6 +135,17 @@ Result<DumpOptions> parse_dump(std::span<const char* const> arguments, const Con
                                                  {"parasite", dump::Transfer::kParasite},
                                                  {"vm-readv", dump::Transfer::kVmReadv}};
   TRY(read_choice(values, "transfer", kTransfers, &options.dump.transfer));
+  constexpr Word<memory::SnapshotMode> kSnapshots[] = {{"auto", memory::SnapshotMode::kAuto},
+                                                       {"stop", memory::SnapshotMode::kStop},
+                                                       {"cow", memory::SnapshotMode::kCow}};
+  TRY(read_choice(values, "snapshot", kSnapshots, &options.dump.snapshot));
+  TRY(read_value(values, "compress", image::parse_compression, &options.dump.store.compression));
+  options.dump.store.dedup = is_on(values, "dedup-pages");
+  options.dump.store.direct_io = is_on(values, "direct-io");
+  TRY(read_value(values, "bandwidth", parse_size, &options.dump.bandwidth_bytes_per_s));
+  if (options.dump.store.dedup && options.dump.transfer == dump::Transfer::kParasite)
+    return fail(ErrorKind::kUsage,
+                "--dedup-pages compares pages on their way: it excludes --transfer=parasite");
   if (values.count("tree") == 0)
     return tl::unexpected(Error(ErrorKind::kUsage, "which process? -t PID is missing")
                               .with_hint("cr-dump --help lists the options"));

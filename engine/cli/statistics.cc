@@ -42,6 +42,21 @@ void write_stages(JsonWriter& json, const Stats& stats) {
   json.end_array();
 }
 
+void write_tasks(JsonWriter& json, const pb::DumpStats& stats) {
+  json.begin_array("per_task");
+  for (const auto& task : stats.per_task()) {
+    json.begin_object()
+        .field("pid", task.pid())
+        .field("pages_scanned", task.pages_scanned())
+        .field("pages_written", task.pages_written())
+        .field("pages_zero", task.pages_zero())
+        .field("transfer", task.transfer())
+        .field("copied", task.copied())
+        .end_object();
+  }
+  json.end_array();
+}
+
 void write_stats(JsonWriter& json, const pb::DumpStats& stats) {
   json.begin_object("statistics")
       .field("freeze_ns", stats.freeze_ns())
@@ -53,7 +68,12 @@ void write_stats(JsonWriter& json, const pb::DumpStats& stats) {
       .field("tasks", stats.tasks())
       .field("threads", stats.threads())
       .field("descriptors", stats.descriptors())
-      .field("transfer", stats.transfer());
+      .field("transfer", stats.transfer())
+      .field("snapshot", stats.snapshot())
+      .field("tasks_copied", stats.tasks_copied())
+      .field("pages_deduplicated", stats.pages_deduplicated())
+      .field("compression", stats.compression());
+  write_tasks(json, stats);
   write_stages(json, stats);
   json.end_object();
 }
@@ -132,7 +152,9 @@ std::string stats_table(const dump::Outcome& outcome) {
          row("pages written", std::to_string(stats.pages_written())) +
          row("zero pages skipped", std::to_string(stats.pages_zero())) +
          row("page data", human_bytes(stats.bytes_written())) + row("transfer", stats.transfer()) +
-         stage_rows(stats);
+         row("snapshot", stats.snapshot()) +
+         row("pages deduplicated", std::to_string(stats.pages_deduplicated())) +
+         row("compression", stats.compression()) + stage_rows(stats);
 }
 
 std::string stats_table(const restore::Outcome& outcome) {

@@ -30,7 +30,7 @@ namespace {
 // Names of the stage spans, in order; they become the stages of the statistics.
 constexpr std::array kStages = {"prepare",        "freeze",        "inject",       "collect task",
                                 "collect memory", "collect files", "write memory", "cure",
-                                "release",        "commit"};
+                                "release",        "write copy",    "compress",     "commit"};
 
 // Page data of a target this small is written when it runs again.
 constexpr size_t kDeferredBytes = 1 << 20;
@@ -48,7 +48,12 @@ void raise_descriptor_limit() {
 class Dump {
  public:
   Dump(const Options& options, const StopRequest& stop, Progress& progress)
-      : options_(options), stop_(stop), progress_(progress), start_ns_(monotonic_ns()) {}
+      : options_(options),
+        stop_(stop),
+        progress_(progress),
+        start_ns_(monotonic_ns()),
+        limit_(options.bandwidth_bytes_per_s),
+        snapshots_(options.snapshot, options.after == After::kLeaveRunning && !options.dry_run) {}
 
   Result<Outcome> run() {
     TRY(prepare());
@@ -71,8 +76,10 @@ class Dump {
   Result<void> collect();
   Result<void> collect_tree();
   Result<void> write_memory();
+  Result<void> write_copies();
   Result<void> cure();
   Result<void> release(SeizedTask::Mode mode);
+  Result<void> compress();
   Result<void> commit();
   Result<Outcome> finish_running();
   Result<Outcome> finish_ended();
@@ -86,6 +93,8 @@ class Dump {
   uint64_t freeze_start_ns_ = 0;
   uint64_t freeze_ns_ = 0;
 
+  RateLimit limit_;
+  memory::Snapshots snapshots_;
   std::optional<Tree> tree_;
   std::optional<image::CheckpointWriter> writer_;
   Refusals refusals_;
@@ -95,6 +104,7 @@ class Dump {
   std::vector<const pb::Task*> tasks_;  // live ones and zombies, parents first
   std::optional<files::FilesCollection> files_;
   memory::PageCounts shared_pages_;
+  uint64_t stored_bytes_ = 0;
 };
 
 Result<void> Dump::prepare() {
@@ -107,15 +117,17 @@ Result<void> Dump::prepare() {
   raise_descriptor_limit();
   warm_up();
   TRY(tree_->prepare());
+  TRY(snapshots_.prepare(tree_->known()));
   return stop_.check();
 }
 
 // Files that are written while the target is frozen are created before it is.
 Result<void> Dump::create_images() {
-  writer_.emplace(TRY(image::CheckpointWriter::create(options_.images_dir)));
+  writer_.emplace(TRY(image::CheckpointWriter::create(options_.images_dir, options_.store)));
   TRY(writer_->stream(image::FileType::kPagemap));
   TRY(writer_->stream(image::FileType::kFiles));
-  writer_->pages().defer_pages(kDeferredBytes);
+  // Direct I/O takes aligned pages only, as they come.
+  if (!options_.store.direct_io) writer_->pages().defer_pages(kDeferredBytes);
   return {};
 }
 
@@ -179,10 +191,20 @@ Result<void> Dump::collect_tree() {
 Result<void> Dump::write_memory() {
   Span span("write memory");
   for (const auto& task : tree_->live())
-    TRY(task->write_memory(options_, *writer_, stop_, progress_));
+    TRY(task->write_memory(options_, snapshots_, *writer_, stop_, progress_));
   shared_pages_ = TRY(memory::dump_shared_memory(shared_memory_, *writer_, stop_, progress_));
   span.add_bytes(pages().written * kPageSize);
   return files::write_files(*files_, *writer_);
+}
+
+// The target runs again; its memory as it was stands still in the copies.
+Result<void> Dump::write_copies() {
+  Span span("write copy");
+  const uint64_t before = pages().written;
+  for (const auto& task : tree_->live())
+    TRY(task->write_copy(options_, limit_, *writer_, stop_, progress_));
+  span.add_bytes((pages().written - before) * kPageSize);
+  return {};
 }
 
 Result<void> Dump::cure() {
@@ -199,6 +221,13 @@ Result<void> Dump::release(SeizedTask::Mode mode) {
   freeze_ns_ = monotonic_ns() - freeze_start_ns_;
   log::info("pid {}: frozen for {:.3f} ms", options_.pid.value,
             static_cast<double>(freeze_ns_) / 1e6);
+  return {};
+}
+
+// Of the pages in the checkpoint folder: nothing of the target is needed.
+Result<void> Dump::compress() {
+  const Span span("compress");
+  stored_bytes_ = TRY(writer_->pack(limit_, stop_));
   return {};
 }
 
@@ -222,6 +251,8 @@ Result<void> Dump::commit() {
 // -R: the target goes on as soon as all that is needed of it was read.
 Result<Outcome> Dump::finish_running() {
   TRY(release(SeizedTask::Mode::kResume));
+  TRY(write_copies());
+  TRY(compress());
   TRY(commit());
   return outcome();
 }
@@ -229,6 +260,7 @@ Result<Outcome> Dump::finish_running() {
 // The target ends (or stays stopped) only once its checkpoint is complete.
 Result<Outcome> Dump::finish_ended() {
   TRY(stop_.check());
+  TRY(compress());
   TRY(commit());
   TRY(release(options_.after == After::kLeaveStopped ? SeizedTask::Mode::kStop
                                                      : SeizedTask::Mode::kKill));
@@ -237,11 +269,7 @@ Result<Outcome> Dump::finish_ended() {
 
 memory::PageCounts Dump::pages() const {
   memory::PageCounts sum = shared_pages_;
-  for (const auto& task : tree_->live()) {
-    sum.scanned += task->pages().scanned;
-    sum.written += task->pages().written;
-    sum.zero += task->pages().zero;
-  }
+  for (const auto& task : tree_->live()) sum += task->pages();
   return sum;
 }
 
@@ -254,11 +282,20 @@ Outcome Dump::outcome() {
   stats.set_pages_scanned(sum.scanned);
   stats.set_pages_written(sum.written);
   stats.set_pages_zero(sum.zero);
-  stats.set_bytes_written(sum.written * kPageSize);
+  stats.set_bytes_written(stored_bytes_);
+  if (writer_.has_value()) stats.set_pages_deduplicated(writer_->pages().deduplicated_pages());
+  stats.set_compression(image::compression_name(options_.store.compression));
   stats.set_tasks(tasks_.size());
   stats.set_threads(tree_->thread_count());
   stats.set_descriptors(files_->descriptor_count());
   stats.set_transfer(tree_->root().transfer_name());
+  uint64_t copied = 0;
+  for (const auto& task : tree_->live()) {
+    copied += task->was_copied() ? 1 : 0;
+    *stats.add_per_task() = task->stats();
+  }
+  stats.set_tasks_copied(copied);
+  stats.set_snapshot(copied > 0 ? "cow" : "stop");
   image::add_stage_times(kStages, stats);
   return outcome;
 }

@@ -9,6 +9,8 @@
 #include "engine/base/action_script.h"
 #include "engine/base/ids.h"
 #include "engine/files/external.h"
+#include "engine/image/store_options.h"
+#include "engine/memory/snapshot.h"
 
 namespace cryostat::dump {
 
@@ -32,7 +34,10 @@ struct Options {
   HostPid pid;                   // the task to dump
   After after = After::kKill;
   Transfer transfer = Transfer::kAuto;
-  bool dry_run = false;    // collect and report refusals; no image, no change
+  memory::SnapshotMode snapshot = memory::SnapshotMode::kAuto;
+  image::StoreOptions store;
+  uint64_t bandwidth_bytes_per_s = 0;  // of what is written while the target runs on; 0: no limit
+  bool dry_run = false;                // collect and report refusals; no image, no change
   bool shell_job = false;  // the task may belong to an outside session and use its terminal
   std::vector<files::ExternalName> external;  // what lies outside and is handed in at the restore
   uint64_t ghost_limit_bytes = 1u << 20;      // largest deleted-but-open file saved in the image

@@ -43,37 +43,78 @@ Result<void> TaskDump::collect_memory(uint32_t id, const Options& options,
 
 // The parasite copies each page once, the engine twice; but giving the parasite a descriptor takes
 // as long as copying a mebibyte does.
-Result<bool> TaskDump::parasite_pays(Transfer transfer) {
+Result<bool> TaskDump::parasite_pays(const Options& options) {
   constexpr uint64_t kFewPages = 256;
-  if (transfer != Transfer::kAuto) return transfer == Transfer::kParasite;
+  if (options.store.dedup) return false;  // pages are compared on the way
+  if (options.transfer != Transfer::kAuto) return options.transfer == Transfer::kParasite;
   const auto usage = TRY(procfs::parse_statm(TRY(handle_.proc().read("statm"))));
   return usage.private_pages() > kFewPages;
 }
 
 Result<std::unique_ptr<memory::PageTransfer>> TaskDump::make_transfer(
-    Transfer transfer, image::CheckpointWriter& writer) {
-  if (TRY(parasite_pays(transfer)) && infected_->can_receive_fds())
-    return memory::make_parasite_transfer(*infected_, pid(), writer.pages());
-  if (transfer == Transfer::kParasite) {
+    InfectedTask& infected, HostPid pid, const Options& options, image::CheckpointWriter& writer) {
+  const Span span("write memory: channel");
+  std::unique_ptr<memory::PageTransfer> made;
+  if (TRY(parasite_pays(options)) && infected.can_receive_fds()) {
+    made = TRY(memory::make_parasite_transfer(infected, pid, writer.pages()));
+  } else if (options.transfer == Transfer::kParasite) {
     return fail(ErrorKind::kRefused,
                 "the parasite can't take a descriptor: the target's descriptor table is full");
+  } else {
+    made = TRY(memory::make_vm_readv_transfer(pid, writer.pages()));
   }
-  return memory::make_vm_readv_transfer(pid(), writer.pages());
+  transfer_name_ = made->name();
+  return made;
 }
 
-Result<void> TaskDump::write_memory(const Options& options, image::CheckpointWriter& writer,
-                                    const StopRequest& stop, Progress& progress) {
-  std::unique_ptr<memory::PageTransfer> transfer;
-  {
-    const Span channel("write memory: channel");
-    transfer = TRY(make_transfer(options.transfer, writer));
-    transfer_name_ = transfer->name();
-  }
+Result<void> TaskDump::write_memory(const Options& options, memory::Snapshots& snapshots,
+                                    image::CheckpointWriter& writer, const StopRequest& stop,
+                                    Progress& progress) {
+  uint64_t private_bytes = 0;
+  for (const uint64_t bytes : space_->private_bytes) private_bytes += bytes;
+  if (auto taken = TRY(snapshots.take(*seized_, *infected_, private_bytes)))
+    snapshot_.emplace(std::move(*taken));
+  was_copied_ = snapshot_.has_value();
+  if (was_copied_ && !memory::fork_leaves_out(*space_)) return {};
+  const auto transfer = TRY(make_transfer(*infected_, pid(), options, writer));
   const Span private_pages("write memory: pages");
-  pages_ = TRY(memory::dump_pages(handle_, *space_, *transfer, writer, stop, progress));
+  const memory::PageSource source{handle_, *transfer};
+  pages_ = was_copied_ ? TRY(memory::dump_left_out_pages(source, *space_, writer, stop, progress,
+                                                         snapshot_->left_out))
+                       : TRY(memory::dump_pages(source, *space_, writer, stop, progress));
   log::info("pid {}: {} pages looked at, {} written by {}, {} zero", pid().value, pages_.scanned,
             pages_.written, transfer_name_, pages_.zero);
   return {};
+}
+
+Result<void> TaskDump::write_copy(const Options& options, RateLimit& limit,
+                                  image::CheckpointWriter& writer, const StopRequest& stop,
+                                  Progress& progress) {
+  if (!snapshot_.has_value()) return {};
+  MemoryCopy& copy = snapshot_->copy;
+  TRY(copy.open(Deadline::in(options.timeout), stop));
+  {
+    const auto transfer = TRY(make_transfer(copy.infected(), copy.pid(), options, writer));
+    const memory::PageSource source{copy.task(), *transfer, &limit};
+    pages_ += TRY(
+        memory::dump_copied_pages(source, *space_, snapshot_->left_out, writer, stop, progress));
+  }
+  log::info("pid {}: {} pages looked at, {} written by {} from a copy, {} zero", pid().value,
+            pages_.scanned, pages_.written, transfer_name_, pages_.zero);
+  TRY(copy.end());
+  snapshot_.reset();
+  return {};
+}
+
+pb::TaskDumpStats TaskDump::stats() const {
+  pb::TaskDumpStats stats;
+  stats.set_pid(task_->task.pid());
+  stats.set_pages_scanned(pages_.scanned);
+  stats.set_pages_written(pages_.written);
+  stats.set_pages_zero(pages_.zero);
+  stats.set_transfer(transfer_name_);
+  stats.set_copied(was_copied_);
+  return stats;
 }
 
 Result<void> TaskDump::cure() {

@@ -14,10 +14,12 @@
 #include "engine/infect/infected_task.h"
 #include "engine/memory/address_space.h"
 #include "engine/memory/dump_pages.h"
+#include "engine/memory/snapshot.h"
 #include "engine/procfs/task_handle.h"
 #include "engine/ptrace/seized_task.h"
 #include "engine/task/collect.h"
 #include "engine/task/sleep_clock.h"
+#include "proto/stats.pb.h"
 
 namespace cryostat::image {
 class CheckpointWriter;
@@ -54,9 +56,15 @@ class TaskDump {
   Result<void> collect_memory(uint32_t id, const Options& options, memory::SmapsReader* smaps,
                               memory::SharedMemoryTable& shared_memory,
                               memory::MappedFileTable& mapped_files, Refusals& refusals);
-  // Copies its pages into the checkpoint.
-  Result<void> write_memory(const Options& options, image::CheckpointWriter& writer,
-                            const StopRequest& stop, Progress& progress);
+  // Copies its pages into the checkpoint, or forks them (`snapshots`) and copies only what is not
+  // in the fork.
+  Result<void> write_memory(const Options& options, memory::Snapshots& snapshots,
+                            image::CheckpointWriter& writer, const StopRequest& stop,
+                            Progress& progress);
+  // Copies the pages of the fork, if there is one, no faster than `limit`, and ends it. The task
+  // may run again.
+  Result<void> write_copy(const Options& options, RateLimit& limit, image::CheckpointWriter& writer,
+                          const StopRequest& stop, Progress& progress);
   Result<void> cure();
   Result<void> release(SeizedTask::Mode mode);
 
@@ -69,10 +77,14 @@ class TaskDump {
   const memory::AddressSpaceState& space() const { return *space_; }
   const memory::PageCounts& pages() const { return pages_; }
   const std::string& transfer_name() const { return transfer_name_; }
+  bool was_copied() const { return was_copied_; }  // by a fork
+  pb::TaskDumpStats stats() const;
 
  private:
-  Result<bool> parasite_pays(Transfer transfer);
-  Result<std::unique_ptr<memory::PageTransfer>> make_transfer(Transfer transfer,
+  Result<bool> parasite_pays(const Options& options);
+  // Of the task itself or of the fork.
+  Result<std::unique_ptr<memory::PageTransfer>> make_transfer(InfectedTask& infected, HostPid pid,
+                                                              const Options& options,
                                                               image::CheckpointWriter& writer);
 
   TaskHandle handle_;
@@ -81,6 +93,8 @@ class TaskDump {
   std::optional<InfectedTask> infected_;
   std::optional<task::CollectedTask> task_;
   std::optional<memory::AddressSpaceState> space_;
+  std::optional<memory::Snapshot> snapshot_;
+  bool was_copied_ = false;
   memory::PageCounts pages_;
   std::string transfer_name_;
 };

@@ -46,6 +46,12 @@ std::vector<const TaskHandle*> Tree::handles() const {
   return handles;
 }
 
+std::vector<const TaskHandle*> Tree::known() const {
+  std::vector<const TaskHandle*> known = handles();
+  for (const auto& candidate : candidates_) known.push_back(&candidate->handle());
+  return known;
+}
+
 size_t Tree::thread_count() const {
   size_t count = 0;
   for (const auto& task : live_) count += task->seized().threads().size();

@@ -24,6 +24,8 @@ class Tree {
   // Tasks that have ended and are waited for by a live one.
   std::vector<pb::Task>& zombies() { return zombies_; }
   std::vector<const TaskHandle*> handles() const;
+  // The root and the members found by prepare(), which may be gone by now.
+  std::vector<const TaskHandle*> known() const;
   size_t thread_count() const;
 
   // Before the freeze: finds the members there are by now, so that what is done for each of them

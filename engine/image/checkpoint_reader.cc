@@ -14,7 +14,9 @@
 #include "engine/base/ids.h"
 #include "engine/base/span.h"
 #include "engine/image/file_hash.h"
+#include "engine/image/packed_pages.h"
 #include "proto/manifest.pb.h"
+#include "proto/page_blocks.pb.h"
 
 namespace cryostat::image {
 
@@ -105,6 +107,9 @@ CheckpointReader& CheckpointReader::operator=(CheckpointReader&& other) noexcept
   std::swap(directory_, other.directory_);
   std::swap(manifest_, other.manifest_);
   std::swap(pages_, other.pages_);
+  std::swap(packed_pages_, other.packed_pages_);
+  std::swap(blocks_, other.blocks_);
+  std::swap(unpacked_, other.unpacked_);
   std::swap(sums_mapping_, other.sums_mapping_);
   std::swap(sums_mapping_bytes_, other.sums_mapping_bytes_);
   std::swap(sums_, other.sums_);
@@ -128,6 +133,7 @@ Result<CheckpointReader> CheckpointReader::open(const std::string& directory) {
   TRY(check_manifest(*manifest, directory));
   CheckpointReader reader(std::move(dir), directory, std::move(manifest));
   TRY(reader.verify_files());
+  TRY(reader.load_blocks());
   TRY(reader.map_sums());
   return reader;
 }
@@ -160,12 +166,41 @@ Result<void> CheckpointReader::verify_files() {
       pages_ = std::move(fd);
       continue;
     }
+    if (file.name() == file_name(FileType::kPackedPages)) {
+      packed_pages_ = std::move(fd);
+      continue;
+    }
     const std::string path = directory_ + "/" + file.name();
     if (TRY(hash_file(fd.get(), path)) != file.xxh3())
       return images_error(
           fmt::format("{}: damaged: its checksum is not the one in the manifest", path));
   }
-  if (!pages_) return images_error(fmt::format("{}: the manifest names no pages.img", directory_));
+  if (!pages_ && !packed_pages_)
+    return images_error(fmt::format("{}: the manifest names no pages.img", directory_));
+  return {};
+}
+
+Result<void> CheckpointReader::load_blocks() {
+  if (pages_) return {};
+  auto reader = TRY(records(FileType::kPageBlocks));
+  const auto record = TRY(reader.next());
+  if (!record)
+    return images_error(
+        fmt::format("{}/{}: no record", directory_, file_name(FileType::kPageBlocks)));
+  blocks_ = std::make_unique<pb::PageBlocks>(TRY(reader.parse<pb::PageBlocks>(*record)));
+  struct stat info;
+  if (fstat(packed_pages_.get(), &info) != 0) return fail_errno("stat the packed pages");
+  const auto wrong = check_page_blocks(*blocks_, static_cast<uint64_t>(info.st_size));
+  if (!wrong.empty()) return reader.fail_at(*record, wrong);
+  return {};
+}
+
+Result<void> CheckpointReader::load_pages(unsigned threads, const StopRequest& stop) {
+  if (!packed() || unpacked_) return {};
+  pages_ = TRY(open_scratch_file(dir_.get(), directory_));
+  const std::string path = fmt::format("{}/{}", directory_, file_name(FileType::kPackedPages));
+  TRY(unpack_pages(packed_pages_.get(), path, *blocks_, pages_.get(), threads, stop));
+  unpacked_ = true;
   return {};
 }
 
@@ -174,7 +209,9 @@ Result<void> CheckpointReader::map_sums() {
   const pb::ImageFile* file = find_file(*manifest_, name);
   if (file == nullptr || file->size_bytes() < sizeof(FileHeader))
     return images_error(fmt::format("{}/{}: missing or truncated", directory_, name));
-  const uint64_t pages_bytes = find_file(*manifest_, file_name(FileType::kPages))->size_bytes();
+  const uint64_t pages_bytes =
+      packed() ? blocks_->page_count() * kPageSize
+               : find_file(*manifest_, file_name(FileType::kPages))->size_bytes();
   const uint64_t sums_bytes = file->size_bytes() - sizeof(FileHeader);
   if (pages_bytes % kPageSize != 0 || sums_bytes % sizeof(PageSum) != 0 ||
       sums_bytes / sizeof(PageSum) != pages_bytes / kPageSize)

@@ -34,7 +34,13 @@ class CheckpointReader {
   // kImages when the checkpoint has no such file.
   Result<RecordReader> records(FileType type) const;
 
-  // pages.img, open for reading, owned by this object.
+  // Unpacks the pages of a compressed checkpoint into a file without a name, on `threads` threads;
+  // does nothing for others, and the second time. To be called before the data of pages is read,
+  // which is all that needs it. Errors: kImages, the disk is full.
+  Result<void> load_pages(unsigned threads, const StopRequest& stop);
+  bool packed() const { return blocks_ != nullptr; }
+
+  // pages.img, or what stands for it, open for reading, owned by this object.
   int pages_fd() const { return pages_.get(); }
   uint64_t page_count() const { return sums_.size(); }
   // The checksum of every page of pages.img (a mapping of page-sums.img).
@@ -50,12 +56,16 @@ class CheckpointReader {
   CheckpointReader(UniqueFd dir, std::string directory, std::unique_ptr<pb::Manifest> manifest);
   Result<UniqueFd> open_file(std::string_view name, uint64_t expected_size_bytes) const;
   Result<void> verify_files();
+  Result<void> load_blocks();
   Result<void> map_sums();
 
   UniqueFd dir_;
   std::string directory_;
   std::unique_ptr<pb::Manifest> manifest_;
   UniqueFd pages_;
+  UniqueFd packed_pages_;
+  std::unique_ptr<pb::PageBlocks> blocks_;  // of a compressed checkpoint
+  bool unpacked_ = false;
   void* sums_mapping_ = nullptr;
   size_t sums_mapping_bytes_ = 0;
   std::span<const PageSum> sums_;

@@ -7,15 +7,20 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <ctime>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "engine/base/ids.h"
+#include "engine/base/log.h"
 #include "engine/base/span.h"
+#include "engine/image/packed_pages.h"
 #include "engine/image/write_all.h"
 #include "proto/manifest.pb.h"
+#include "proto/page_blocks.pb.h"
 
 namespace cryostat::image {
 
@@ -95,23 +100,62 @@ CheckpointWriter::CheckpointWriter(CheckpointWriter&& other) noexcept
       made_directory_(other.made_directory_),
       done_(std::exchange(other.done_, true)),
       streams_(std::move(other.streams_)),
-      pages_(std::move(other.pages_)) {}
+      pages_(std::move(other.pages_)),
+      compression_(other.compression_),
+      packed_bytes_(other.packed_bytes_) {}
 
 CheckpointWriter::~CheckpointWriter() {
   if (!done_) abandon();
 }
 
-Result<CheckpointWriter> CheckpointWriter::create(const std::string& directory) {
+Result<CheckpointWriter> CheckpointWriter::create(const std::string& directory,
+                                                  const StoreOptions& store) {
   bool made = mkdir(directory.c_str(), 0700) == 0;
   if (!made && errno != EEXIST) return fail_errno(fmt::format("create folder {}", directory));
   UniqueFd dir(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!dir) return fail_errno(fmt::format("open folder {}", directory));
   CheckpointWriter writer(std::move(dir), directory, made);
   TRY(remove_old(writer.dir_.get(), directory));
-  UniqueFd pages = TRY(writer.create_file(file_name(FileType::kPages)));
-  UniqueFd sums = TRY(writer.create_file(file_name(FileType::kPageSums)));
-  writer.pages_.emplace(std::move(pages), std::move(sums), directory);
+  TRY(writer.create_pages(store));
   return writer;
+}
+
+// Pages that are to be compressed go into a file without a name first.
+Result<void> CheckpointWriter::create_pages(const StoreOptions& store) {
+  compression_ = store.compression;
+  const bool raw = compression_.method == CompressionMethod::kNone;
+  UniqueFd pages = raw ? TRY(create_file(file_name(FileType::kPages)))
+                       : TRY(open_scratch_file(dir_.get(), directory_));
+  UniqueFd sums = TRY(create_file(file_name(FileType::kPageSums)));
+  // For everyone who writes to this description, the parasite too.
+  if (store.direct_io && raw && fcntl(pages.get(), F_SETFL, O_DIRECT) != 0)
+    log::warn("{}: no direct I/O here: {}", directory_, errno_name(errno));
+  pages_.emplace(std::move(pages), std::move(sums), directory_);
+  if (store.dedup) pages_->enable_dedup();
+  return {};
+}
+
+// Writers may have left bytes past the last declared page (a batch that ended in zero pages).
+Result<void> CheckpointWriter::truncate_pages() {
+  if (ftruncate(pages_->pages_fd(), static_cast<off_t>(pages_->next_offset_bytes())) != 0)
+    return fail_errno(fmt::format("truncate {}/{}", directory_, file_name(FileType::kPages)));
+  return {};
+}
+
+Result<uint64_t> CheckpointWriter::pack(RateLimit& limit, const StopRequest& stop) {
+  if (compression_.method == CompressionMethod::kNone) return pages_->next_offset_bytes();
+  if (packed_bytes_.has_value()) return *packed_bytes_;
+  TRY(pages_->flush());
+  const std::string name(file_name(FileType::kPackedPages));
+  const UniqueFd packed = TRY(create_file(name));
+  pb::PageBlocks blocks;
+  const unsigned threads = std::max(std::thread::hardware_concurrency(), 1u);
+  packed_bytes_ =
+      TRY_IN(pack_pages(pages_->pages_fd(), pages_->next_index(), compression_, packed.get(),
+                        directory_ + "/" + name, threads, limit, stop, blocks),
+             "compress the pages");
+  TRY(append(FileType::kPageBlocks, blocks));
+  return *packed_bytes_;
 }
 
 Result<UniqueFd> CheckpointWriter::create_file(std::string_view name) {
@@ -150,6 +194,9 @@ Result<void> CheckpointWriter::sync_files(const RecordWriter& manifest) {
 Result<void> CheckpointWriter::commit(pb::Manifest manifest) {
   const Span span("image.commit");
   fill_defaults(manifest);
+  RateLimit no_limit(0);
+  const StopRequest no_stop;
+  const uint64_t page_bytes = TRY(pack(no_limit, no_stop));
   const auto add = [&](FileType type, uint64_t size_bytes, uint64_t xxh3, uint64_t records) {
     pb::ImageFile& file = *manifest.add_files();
     file.set_name(name_of(type));
@@ -164,10 +211,8 @@ Result<void> CheckpointWriter::commit(pb::Manifest manifest) {
     add(static_cast<FileType>(type), stream->size_bytes(), stream->xxh3(), stream->record_count());
   }
   TRY(pages_->flush());
-  // Writers may have left bytes past the last declared page (a batch that ended in zero pages).
-  if (ftruncate(pages_->pages_fd(), static_cast<off_t>(pages_->next_offset_bytes())) != 0)
-    return fail_errno(fmt::format("truncate {}/{}", directory_, file_name(FileType::kPages)));
-  add(FileType::kPages, pages_->next_offset_bytes(), 0, 0);
+  TRY(truncate_pages());
+  add(packed_bytes_.has_value() ? FileType::kPackedPages : FileType::kPages, page_bytes, 0, 0);
   add(FileType::kPageSums, pages_->sums_size_bytes(), pages_->sums_xxh3(), 0);
   TRY(write_manifest(manifest));
   done_ = true;
@@ -194,8 +239,8 @@ void CheckpointWriter::abandon() {
   (void)unlinkat(dir_.get(), kManifestDraft, 0);
   for (size_t type = 0; type < streams_.size(); ++type)
     if (streams_[type]) (void)unlinkat(dir_.get(), name_of(static_cast<FileType>(type)).c_str(), 0);
-  (void)unlinkat(dir_.get(), name_of(FileType::kPages).c_str(), 0);
-  (void)unlinkat(dir_.get(), name_of(FileType::kPageSums).c_str(), 0);
+  for (const FileType type : {FileType::kPages, FileType::kPageSums, FileType::kPackedPages})
+    (void)unlinkat(dir_.get(), name_of(type).c_str(), 0);
   if (made_directory_) (void)rmdir(directory_.c_str());
 }
 

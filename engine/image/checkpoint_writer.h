@@ -7,10 +7,12 @@
 #include <string>
 
 #include "engine/base/error.h"
+#include "engine/base/rate_limit.h"
 #include "engine/base/unique_fd.h"
 #include "engine/image/format.h"
 #include "engine/image/page_store_writer.h"
 #include "engine/image/record_writer.h"
+#include "engine/image/store_options.h"
 
 namespace cryostat::image {
 
@@ -21,7 +23,8 @@ class CheckpointWriter {
   // Creates the folder (0700, its parent must exist) if it is missing. A checkpoint that is already
   // in there is given up at once: its manifest goes first, so that no mix of old and new can be
   // taken for a checkpoint. Call before the target is frozen: removing old page data takes time.
-  static Result<CheckpointWriter> create(const std::string& directory);
+  static Result<CheckpointWriter> create(const std::string& directory,
+                                         const StoreOptions& store = {});
 
   CheckpointWriter(CheckpointWriter&&) noexcept;
   CheckpointWriter& operator=(CheckpointWriter&&) = delete;
@@ -39,6 +42,10 @@ class CheckpointWriter {
 
   PageStoreWriter& pages() { return *pages_; }
 
+  // Compresses the pages, if that was chosen; called by commit() where it was not before. Nothing
+  // of the target is needed for it. No page may be added afterwards. Returns the bytes stored.
+  Result<uint64_t> pack(RateLimit& limit, const StopRequest& stop);
+
   // Makes it a checkpoint: flushes and syncs the record files and page sums, fills format_version,
   // files, page_size_bytes and (where empty) checkpoint_id, created_unix_ns, kernel_release,
   // host_name, boot_id into the manifest, writes it as manifest.tmp, syncs, renames, syncs the
@@ -55,6 +62,8 @@ class CheckpointWriter {
  private:
   CheckpointWriter(UniqueFd dir, std::string directory, bool made_directory);
   Result<UniqueFd> create_file(std::string_view name);
+  Result<void> create_pages(const StoreOptions& store);
+  Result<void> truncate_pages();
   Result<void> write_manifest(const pb::Manifest& manifest);
   Result<void> sync_files(const RecordWriter& manifest);
 
@@ -64,6 +73,8 @@ class CheckpointWriter {
   bool done_ = false;
   std::array<std::optional<RecordWriter>, static_cast<size_t>(kLastFileType) + 1> streams_;
   std::optional<PageStoreWriter> pages_;
+  Compression compression_;
+  std::optional<uint64_t> packed_bytes_;
 };
 
 }  // namespace cryostat::image

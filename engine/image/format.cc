@@ -25,6 +25,10 @@ std::string_view file_name(FileType type) {
       return "page-sums.img";
     case FileType::kPages:
       return "pages.img";
+    case FileType::kPageBlocks:
+      return "page-blocks.img";
+    case FileType::kPackedPages:
+      return "packed-pages.img";
   }
   return "";
 }
@@ -34,6 +38,7 @@ std::string_view record_name(uint32_t tag) {
       "",           "Manifest",     "Task",        "Thread",    "AddressSpace",    "Vma",
       "MappedFile", "SharedMemory", "Description", "GhostData", "DescriptorTable", "PageRuns",
       "DumpStats",  "RestoreStats"};
+  if (tag == RecordTag<pb::PageBlocks>::value) return "PageBlocks";
   return tag < std::size(kNames) ? kNames[tag] : std::string_view();
 }
 

@@ -13,6 +13,7 @@ class DumpStats;
 class GhostData;
 class Manifest;
 class MappedFile;
+class PageBlocks;
 class PageRuns;
 class RestoreStats;
 class SharedMemory;
@@ -37,13 +38,16 @@ enum class FileType : uint32_t {
   kStats = 6,
   kPageSums = 7,  // raw: after the header, one PageSum for each page of pages.img
   kPages = 8,     // raw: page data only, no header
+  // Instead of kPages in a compressed checkpoint:
+  kPageBlocks = 9,    // one PageBlocks record
+  kPackedPages = 10,  // raw: compressed blocks, no header
 };
-inline constexpr FileType kLastFileType = FileType::kPages;
+inline constexpr FileType kLastFileType = FileType::kPackedPages;
 
 // "tasks.img" and so on.
 std::string_view file_name(FileType type);
 
-// The first bytes of every file but pages.img. Magic and version stay where they are in every
+// The first bytes of every file but page data. Magic and version stay where they are in every
 // future version.
 struct FileHeader {
   char magic[8];
@@ -87,6 +91,7 @@ CRYOSTAT_RECORD_TAG(DescriptorTable, 10);
 CRYOSTAT_RECORD_TAG(PageRuns, 11);
 CRYOSTAT_RECORD_TAG(DumpStats, 12);
 CRYOSTAT_RECORD_TAG(RestoreStats, 13);
+CRYOSTAT_RECORD_TAG(PageBlocks, 20);
 #undef CRYOSTAT_RECORD_TAG
 
 // "Task" for 2; empty for numbers this build does not know.

@@ -1,6 +1,10 @@
 #include "engine/image/page_store_writer.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 
 #include "engine/base/ids.h"
 #include "engine/image/file_hash.h"
@@ -91,6 +95,29 @@ Result<void> PageStoreWriter::write_deferred() {
   TRY(write_pages(deferred_, page_count_ - deferred_.size() / kPageSize));
   deferred_.clear();
   return {};
+}
+
+Result<std::optional<uint64_t>> PageStoreWriter::find_same(const uint8_t* page, const PageSum& sum,
+                                                           const uint8_t* unwritten) {
+  alignas(kPageSize) uint8_t stored[kPageSize];  // aligned for O_DIRECT
+  int error = 0;
+  const uint64_t first_deferred = page_count_ - deferred_.size() / kPageSize;
+  const uint64_t found = dedup_->find(sum, [&](uint64_t index) {
+    const uint8_t* candidate = stored;
+    if (index >= page_count_)
+      candidate = unwritten + (index - page_count_) * kPageSize;
+    else if (index >= first_deferred)
+      candidate = deferred_.data() + (index - first_deferred) * kPageSize;
+    else if (pread(pages_.get(), stored, kPageSize, static_cast<off_t>(index * kPageSize)) !=
+             static_cast<ssize_t>(kPageSize))
+      error = errno != 0 ? errno : EIO;
+    return error == 0 && std::memcmp(candidate, page, kPageSize) == 0;
+  });
+  if (error != 0)
+    return fail_errno(error, fmt::format("read {}", path_of(directory_, FileType::kPages)));
+  if (found == PageIndex::kNone) return std::optional<uint64_t>();
+  ++deduplicated_pages_;
+  return std::optional(found);
 }
 
 Error PageStoreWriter::pages_write_error(int errno_value, uint64_t bytes_left) const {

@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "engine/base/error.h"
 #include "engine/base/unique_fd.h"
+#include "engine/image/page_index.h"
 #include "engine/image/page_sum.h"
 
 namespace cryostat::image {
@@ -42,6 +44,18 @@ class PageStoreWriter {
   // of the first one.
   Result<uint64_t> append_pages(std::span<const uint8_t> pages);
 
+  // Pages that are alike are to be stored once. Whoever appends pages asks find_same() first and
+  // tells remember() what was stored; the parasite does not, so it can't be the one who writes.
+  void enable_dedup() { dedup_.emplace(); }
+  bool dedups() const { return dedup_.has_value(); }
+  // The index of a stored page with these bytes (compared, not only by sum), or nullopt. A page
+  // that is about to be appended is looked for in `unwritten`, which starts at next_index().
+  Result<std::optional<uint64_t>> find_same(const uint8_t* page, const PageSum& sum,
+                                            const uint8_t* unwritten);
+  void remember(const PageSum& sum, uint64_t index) { dedup_->add(sum, index); }
+  // Pages for which find_same() found another one.
+  uint64_t deduplicated_pages() const { return deduplicated_pages_; }
+
   // An error of a write to pages.img made by someone else, with path and hint; `bytes_left` is what
   // was still to be written.
   Error pages_write_error(int errno_value, uint64_t bytes_left) const;
@@ -63,6 +77,8 @@ class PageStoreWriter {
   std::string directory_;
   std::vector<uint8_t> buffer_;
   std::unique_ptr<FileHash> hash_;
+  std::optional<PageIndex> dedup_;
+  uint64_t deduplicated_pages_ = 0;
   uint64_t page_count_ = 0;  // with those deferred
   std::vector<uint8_t> deferred_;
   size_t most_deferred_bytes_ = 0;

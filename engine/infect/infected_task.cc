@@ -228,7 +228,9 @@ Result<CallPart> InfectedTask::Impl::run_call(ParasiteOp op, uint64_t data_offse
   BlobThread thread(pid(), leader());
   const bool transfer = op == ParasiteOp::kWritePages;
   if (transfer) vectors_touched_ = true;
-  const Deadline deadline = transfer ? Deadline::in(kTransferTimeout) : Deadline::in(kCallTimeout);
+  const bool moves_memory = transfer || op == ParasiteOp::kCopyMemory;
+  const Deadline deadline =
+      moves_memory ? Deadline::in(kTransferTimeout) : Deadline::in(kCallTimeout);
   broken_ = true;  // until it came back
   TRY(thread.start(run));
   // The others take microseconds, and broken off they would leave descriptors nobody knows of.

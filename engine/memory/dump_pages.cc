@@ -20,33 +20,67 @@ namespace cryostat::memory {
 
 namespace {
 
+// Which VMAs.
+enum class Part : uint8_t { kAll, kLeftOut, kCopied };
+
+// What is not, or not reliably, in a fork of the memory: areas with MADV_DONTFORK, emptied ones
+// (MADV_WIPEONFORK), and private huge pages, which the kernel takes away from a child when the
+// parent writes and the pool is empty (hugetlb_wp() in mm/hugetlb.c).
+bool left_out_by_fork(const pb::Vma& vma) {
+  return vma.dont_fork() || vma.wipe_on_fork() ||
+         (vma.hugetlb_page_size_bytes() != 0 && !vma.shared());
+}
+
+// Where runs go: to the records, or to a list to be merged into them later.
+struct RunTargets {
+  std::vector<StoredRun>* keep = nullptr;  // kLeftOut: all of them
+  std::span<const StoredRun> merge = {};   // kCopied: those kept before
+};
+
 // The private pages of one address space.
 class AddressSpaceDump {
  public:
-  AddressSpaceDump(const TaskHandle& task, AddressSpaceState& state, PageTransfer& transfer,
+  AddressSpaceDump(const PageSource& source, Part part, RunTargets runs, AddressSpaceState& state,
                    PageScanner scanner, image::CheckpointWriter& writer, const StopRequest& stop,
                    Progress& progress)
-      : task_(task),
+      : task_(source.task),
+        part_(part),
+        runs_(runs),
         state_(state),
-        transfer_(&transfer),
-        direct_(transfer),
+        transfer_(&source.transfer),
+        direct_(source.transfer),
         scanner_(std::move(scanner)),
         writer_(writer),
         pagemap_(writer, pb::PageRuns::ADDRESS_SPACE, state.space.id()),
         stop_(stop),
-        progress_(progress) {}
+        progress_(progress),
+        limit_(source.limit),
+        batch_(batch_pages(source.limit)) {}
 
   Result<PageCounts> run() {
     uint64_t expected = 0;
-    for (const uint64_t bytes : state_.private_bytes) expected += bytes;
+    for (size_t i = 0; i < state_.vmas.size(); ++i)
+      if (is_mine(state_.vmas[i])) expected += state_.private_bytes[i];
     progress_.add_total(expected);
-    TRY(scanner_.uses_pagemap_scan() ? scan_all() : scan_each());
+    const bool few = part_ == Part::kLeftOut;
+    TRY(scanner_.uses_pagemap_scan() && !few ? scan_all() : scan_each());
     TRY(move_batch());
+    TRY(merge_up_to(UINT64_MAX));
     TRY(pagemap_.flush());
     return counts_;
   }
 
  private:
+  static uint32_t batch_pages(const RateLimit* limit) {
+    if (limit == nullptr) return wire::kTransferMaxPages;
+    return static_cast<uint32_t>(limit->portion_bytes(wire::kTransferMaxPages * kPageSize) /
+                                 kPageSize);
+  }
+
+  bool is_mine(const pb::Vma& vma) const {
+    return part_ == Part::kAll || left_out_by_fork(vma) == (part_ == Part::kLeftOut);
+  }
+
   // One scan of the whole address space: the kernel skips what is not mapped faster than we could.
   Result<void> scan_all() {
     if (state_.vmas.empty()) return {};
@@ -66,7 +100,9 @@ class AddressSpaceDump {
   Result<void> scan_each() {
     for (size_t i = 0; i < state_.vmas.size(); ++i) {
       pb::Vma& vma = state_.vmas[i];
-      if (state_.private_bytes[i] == 0) continue;
+      // Guard pages show nowhere else.
+      const bool may_have_guards = scanner_.uses_pagemap_scan();
+      if (!is_mine(vma) || (state_.private_bytes[i] == 0 && !may_have_guards)) continue;
       TRY(scanner_.scan({vma.start(), vma.end()},
                         [&](const PageRange& range) { return add_part(vma, range); }));
     }
@@ -75,6 +111,7 @@ class AddressSpaceDump {
 
   // The part of `range` that lies in `vma` and has to be saved with it.
   Result<void> add_part(pb::Vma& vma, const PageRange& range) {
+    if (!is_mine(vma)) return {};
     if (vma.backing() == pb::Vma::VDSO || vma.backing() == pb::Vma::VVAR) return {};
     if (!range.guard && (vma.shared() || vma.droppable())) return {};
     if (std::exchange(last_vma_, &vma) != &vma) batch_.end_run();
@@ -121,6 +158,7 @@ class AddressSpaceDump {
     for (const StoredRun& run : stored_) TRY(add_stored(run));
     counts_.scanned += batch_.page_count();
     progress_.advance(batch_.page_count() * kPageSize);
+    if (limit_ != nullptr) TRY(limit_->spend(batch_.page_count() * kPageSize, stop_));
     batch_.clear();
     return {};
   }
@@ -128,10 +166,27 @@ class AddressSpaceDump {
   Result<void> add_stored(const StoredRun& run) {
     if (run.page_index != image::kZeroPage) {
       counts_.written += run.page_count;
-      return pagemap_.add(run);
+      return put(run);
     }
     counts_.zero += run.page_count;
-    return hides_file_content(run.address) ? pagemap_.add(run) : Result<void>{};
+    return hides_file_content(run.address) ? put(run) : Result<void>{};
+  }
+
+  Result<void> put(const StoredRun& run) {
+    if (runs_.keep != nullptr) {
+      runs_.keep->push_back(run);
+      return {};
+    }
+    TRY(merge_up_to(run.address));
+    return pagemap_.add(run);
+  }
+
+  Result<void> merge_up_to(uint64_t address) {
+    while (!runs_.merge.empty() && runs_.merge.front().address < address) {
+      TRY(pagemap_.add(runs_.merge.front()));
+      runs_.merge = runs_.merge.subspan(1);
+    }
+    return {};
   }
 
   // A zero page in a private file mapping hides what the file has there; in anonymous memory it is
@@ -143,6 +198,8 @@ class AddressSpaceDump {
   }
 
   const TaskHandle& task_;
+  const Part part_;
+  RunTargets runs_;
   AddressSpaceState& state_;
   PageTransfer* transfer_;
   PageTransfer& direct_;
@@ -152,6 +209,7 @@ class AddressSpaceDump {
   PagemapWriter pagemap_;
   const StopRequest& stop_;
   Progress& progress_;
+  RateLimit* const limit_;
   PageBatch batch_;
   std::vector<StoredRun> stored_;
   PageCounts counts_;
@@ -159,14 +217,37 @@ class AddressSpaceDump {
   size_t zero_vma_ = 0;
 };
 
+Result<PageCounts> dump_part(const PageSource& source, Part part, RunTargets runs,
+                             AddressSpaceState& state, image::CheckpointWriter& writer,
+                             const StopRequest& stop, Progress& progress) {
+  PageScanner scanner = TRY(PageScanner::open(source.task));
+  AddressSpaceDump dump(source, part, runs, state, std::move(scanner), writer, stop, progress);
+  return TRY_IN(dump.run(), fmt::format("save the memory of pid {}", source.task.pid().value));
+}
+
 }  // namespace
 
-Result<PageCounts> dump_pages(const TaskHandle& task, AddressSpaceState& state,
-                              PageTransfer& transfer, image::CheckpointWriter& writer,
-                              const StopRequest& stop, Progress& progress) {
-  PageScanner scanner = TRY(PageScanner::open(task));
-  AddressSpaceDump dump(task, state, transfer, std::move(scanner), writer, stop, progress);
-  return TRY_IN(dump.run(), fmt::format("save the memory of pid {}", task.pid().value));
+Result<PageCounts> dump_pages(const PageSource& source, AddressSpaceState& state,
+                              image::CheckpointWriter& writer, const StopRequest& stop,
+                              Progress& progress) {
+  return dump_part(source, Part::kAll, {}, state, writer, stop, progress);
+}
+
+Result<PageCounts> dump_left_out_pages(const PageSource& source, AddressSpaceState& state,
+                                       image::CheckpointWriter& writer, const StopRequest& stop,
+                                       Progress& progress, std::vector<StoredRun>& left_out) {
+  return dump_part(source, Part::kLeftOut, {.keep = &left_out}, state, writer, stop, progress);
+}
+
+Result<PageCounts> dump_copied_pages(const PageSource& source, AddressSpaceState& state,
+                                     std::span<const StoredRun> left_out,
+                                     image::CheckpointWriter& writer, const StopRequest& stop,
+                                     Progress& progress) {
+  return dump_part(source, Part::kCopied, {.merge = left_out}, state, writer, stop, progress);
+}
+
+bool fork_leaves_out(const AddressSpaceState& state) {
+  return std::any_of(state.vmas.begin(), state.vmas.end(), left_out_by_fork);
 }
 
 }  // namespace cryostat::memory

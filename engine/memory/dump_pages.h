@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "engine/base/deadline.h"
 #include "engine/base/error.h"
 #include "engine/base/progress.h"
+#include "engine/base/rate_limit.h"
 
 namespace cryostat {
 class TaskHandle;
@@ -19,20 +22,48 @@ namespace cryostat::memory {
 struct AddressSpaceState;
 class PageTransfer;
 class SharedMemoryTable;
+struct StoredRun;
 
 struct PageCounts {
   uint64_t scanned = 0;  // pages that were looked at: present and private to the target
   uint64_t written = 0;
   uint64_t zero = 0;
+
+  PageCounts& operator+=(const PageCounts& other) {
+    scanned += other.scanned;
+    written += other.written;
+    zero += other.zero;
+    return *this;
+  }
+};
+
+// Where pages are taken from.
+struct PageSource {
+  const TaskHandle& task;  // the target, or the copy of its memory; all its threads stopped
+  PageTransfer& transfer;  // of the same task; moves readable pages, others come from /proc/pid/mem
+  RateLimit* limit = nullptr;  // how fast; nullptr: as fast as it goes
 };
 
 // Writes the pages of all VMAs of `state` and their PageRuns records; guard pages that are found
 // are added to the VMAs (so write_address_space() comes after). Memory used is bounded whatever the
-// size of the target. `transfer` moves readable pages; others are read through /proc/pid/mem.
-// Precondition: all threads stopped. Looks at `stop` between batches.
-Result<PageCounts> dump_pages(const TaskHandle& task, AddressSpaceState& state,
-                              PageTransfer& transfer, image::CheckpointWriter& writer,
-                              const StopRequest& stop, Progress& progress);
+// size of the target. Looks at `stop` between batches.
+Result<PageCounts> dump_pages(const PageSource& source, AddressSpaceState& state,
+                              image::CheckpointWriter& writer, const StopRequest& stop,
+                              Progress& progress);
+
+// The same in two parts when the memory was forked (engine/infect/memory_copy.h). First, with the
+// target as source and still frozen, what the fork leaves out: pages are stored, their runs are
+// appended to `left_out` and not written yet.
+Result<PageCounts> dump_left_out_pages(const PageSource& source, AddressSpaceState& state,
+                                       image::CheckpointWriter& writer, const StopRequest& stop,
+                                       Progress& progress, std::vector<StoredRun>& left_out);
+// Then the rest, with the copy as source; writes the PageRuns records of both.
+Result<PageCounts> dump_copied_pages(const PageSource& source, AddressSpaceState& state,
+                                     std::span<const StoredRun> left_out,
+                                     image::CheckpointWriter& writer, const StopRequest& stop,
+                                     Progress& progress);
+// True when some VMA of `state` has pages that a fork leaves out.
+bool fork_leaves_out(const AddressSpaceState& state);
 
 // The content of every object of `table`, holes and zero pages left out.
 Result<PageCounts> dump_shared_memory(const SharedMemoryTable& table,

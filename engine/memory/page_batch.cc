@@ -8,7 +8,7 @@
 namespace cryostat::memory {
 
 void PageBatch::add(PageRun& run) {
-  const uint32_t pages = std::min(run.page_count, wire::kTransferMaxPages - page_count_);
+  const uint32_t pages = std::min(run.page_count, max_pages_ - page_count_);
   if (pages == 0) return;
   const bool follows = joinable_ && !runs_.empty() &&
                        runs_.back().address + runs_.back().page_count * kPageSize == run.address;

@@ -5,11 +5,13 @@
 #include <vector>
 
 #include "engine/memory/page_transfer.h"
+#include "proto/wire/parasite_transfer.h"
 
 namespace cryostat::memory {
 
 class PageBatch {
  public:
+  explicit PageBatch(uint32_t max_pages = wire::kTransferMaxPages) : max_pages_(max_pages) {}
   // Adds as much of `run` as fits, joined to the run before when it follows it at once, and takes
   // that off `run`. The batch is full when something of `run` is left.
   void add(PageRun& run);
@@ -22,6 +24,7 @@ class PageBatch {
 
  private:
   std::vector<PageRun> runs_;
+  const uint32_t max_pages_;
   uint32_t page_count_ = 0;
   bool joinable_ = true;
 };

@@ -23,8 +23,18 @@ bool is_zero_page(const void* page) {
 }
 
 PageSink::PageSink(image::PageStoreWriter& store)
-    : store_(store), buffer_(new uint8_t[kBufferPages * kPageSize]) {}
+    : store_(store),
+      buffer_(static_cast<uint8_t*>(std::aligned_alloc(kPageSize, kBufferPages * kPageSize))) {}
 PageSink::~PageSink() = default;
+
+// Where a page that is not zero goes: `index`, the next one of the store, or that of one like it.
+Result<uint64_t> PageSink::place_of(const uint8_t* page, uint64_t index) {
+  if (!store_.dedups()) return index;
+  const image::PageSum sum = image::page_sum(page);
+  if (const auto same = TRY(store_.find_same(page, sum, buffer_.get()))) return *same;
+  store_.remember(sum, index);
+  return index;
+}
 
 Result<void> PageSink::store(std::span<const PageRun> runs, std::vector<StoredRun>& stored) {
   uint8_t* from = buffer_.get();
@@ -33,13 +43,16 @@ Result<void> PageSink::store(std::span<const PageRun> runs, std::vector<StoredRu
   for (const PageRun& run : runs) {
     StoredRun last;
     for (uint32_t i = 0; i < run.page_count; ++i, from += kPageSize) {
-      const bool zero = is_zero_page(from);
-      if (last.page_count == 0 || zero != (last.page_index == image::kZeroPage)) {
+      const uint64_t place = is_zero_page(from) ? image::kZeroPage : TRY(place_of(from, index));
+      const uint64_t follows = last.page_index == image::kZeroPage
+                                   ? image::kZeroPage
+                                   : last.page_index + last.page_count;
+      if (last.page_count == 0 || place != follows) {
         if (last.page_count > 0) stored.push_back(last);
-        last = {run.address + i * kPageSize, zero ? image::kZeroPage : index, 0};
+        last = {run.address + i * kPageSize, place, 0};
       }
       ++last.page_count;
-      if (zero) continue;
+      if (place != index) continue;
       if (to != from) std::memcpy(to, from, kPageSize);
       to += kPageSize;
       ++index;

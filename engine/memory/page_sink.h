@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <span>
 #include <vector>
@@ -30,8 +31,13 @@ class PageSink {
   static constexpr uint32_t kBufferPages = 64;  // stays in the second level cache
 
  private:
+  struct FreeBuffer {
+    void operator()(uint8_t* buffer) const { std::free(buffer); }
+  };
+  Result<uint64_t> place_of(const uint8_t* page, uint64_t index);
+
   image::PageStoreWriter& store_;
-  std::unique_ptr<uint8_t[]> buffer_;
+  std::unique_ptr<uint8_t[], FreeBuffer> buffer_;  // aligned for O_DIRECT
 };
 
 }  // namespace cryostat::memory

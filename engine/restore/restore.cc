@@ -8,6 +8,7 @@
 #include <csignal>
 #include <optional>
 #include <set>
+#include <thread>
 
 #include "engine/base/log.h"
 #include "engine/base/plan_report.h"
@@ -47,6 +48,7 @@ class Restore {
   Result<Outcome> run() {
     TRY(read_images());
     TRY(plan());
+    TRY(load_pages());
     if (options_.dry_run) return dry_run_outcome();
     TRY(create_tasks());
     TRY(rebuild());
@@ -65,6 +67,7 @@ class Restore {
   Result<void> rebuild();
   Result<void> finish();
   Result<void> release();
+  Result<void> load_pages();
   Result<void> verify_pages();
   Result<Outcome> outcome();
 
@@ -134,6 +137,11 @@ Result<void> Restore::plan() {
   for (const auto& line : report_.lines()) log::debug("{}", line);
   TRY(report_.check());
   return stop_.check();
+}
+
+Result<void> Restore::load_pages() {
+  const Span span("unpack");
+  return reader_->load_pages(std::max(std::thread::hardware_concurrency(), 1u), stop_);
 }
 
 Result<void> Restore::verify_pages() {

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "proto/wire/memory_copy.h"
 #include "proto/wire/parasite_state.h"
 #include "proto/wire/parasite_transfer.h"
 
@@ -37,6 +38,7 @@ enum class ParasiteOp : uint32_t {
   kCloseFd = 6,        // closes `result_fd`
   kCloseAll = 7,       // the channel and everything received
   kCollectThread = 8,  // fills the ThreadStateReport at `data_offset`
+  kCopyMemory = 9,     // MemoryCopyRequest at `data_offset`              (parasite/memory_copy.*)
 };
 
 // Where a thread goes back to: registers as the kernel would set them when it resumed the thread

@@ -65,6 +65,8 @@ FileType file_of(uint8_t tag) {
     case 12:
     case 13:
       return FileType::kStats;
+    case 20:
+      return FileType::kPageBlocks;
     default:
       return FileType::kPagemap;
   }

@@ -42,10 +42,10 @@ def start_restore(test, images):
                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def duration(test, victim, images):
+def duration(test, victim, images, *options):
     """How long an undisturbed dump takes."""
     began = time.monotonic()
-    test.dump(victim, images, "-R").ok()
+    test.dump(victim, images, "-R", *options).ok()
     return time.monotonic() - began
 
 
@@ -61,20 +61,21 @@ def rolled_back(victim):
     wait_for(lambda: "\nTracerPid:\t0\n" in read(f"/proc/{victim.pid}/status", ""), "the tracer to let go")
 
 
-def kill_dumps(test, name, rounds, choose, arguments=()):
+def kill_dumps(test, name, rounds, choose, arguments=(), options=()):
     """Dumps with -R; at a random moment choose(process) is killed or interrupted."""
     victim = test.victim(name, *arguments)
     images = test.path("images")
-    span = duration(test, victim, images)
+    span = duration(test, victim, images, *options)
     before = victim.snapshot()
     order = random.Random(4)
     whole = 0
     for number in range(rounds):
-        process = start_dump(test, victim, images, "-R")
+        process = start_dump(test, victim, images, "-R", *options)
         time.sleep(order.uniform(0, span * 1.1))
         choose(process)
         _, err = process.communicate(timeout=30)
         rolled_back(victim)
+        wait_for(lambda: not copies_of(victim), f"round {number}: a copy of the memory to end")
         whole += complete(images)
         lines = snapshot.differences(before, victim.snapshot())
         test.check(not lines, f"round {number}: not as before:\n  " + "\n  ".join(lines) + err.decode())
@@ -96,6 +97,41 @@ def test_kill_the_front_of_many_threads(test):
 def test_interrupt(test):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         kill_dumps(test, "everything", 30 if test.full else 5, lambda process: process.send_signal(number))
+
+
+@seconds(400)
+def test_kill_a_snapshot(test):
+    """No copy of the memory is left, wherever in the fork, its adoption or its writing the front is killed."""
+    kill_dumps(test, "untouched", 200 if test.full else 40, lambda process: process.kill(),
+               options=("--snapshot=cow",))
+
+
+@seconds(400)
+def test_kill_the_worker_of_a_snapshot(test):
+    """The kernel ends the copy when the worker is killed; the process runs on and has nothing to tell of it."""
+    victim = test.victim("untouched")
+    images = test.path("images")
+    span = duration(test, victim, images, "--snapshot=cow")
+    before = victim.snapshot()
+    order = random.Random(7)
+    for number in range(200 if test.full else 40):
+        process = start_dump(test, victim, images, "-R", "--snapshot=cow")
+        time.sleep(order.uniform(0, span * 1.1))
+        kill_worker(process)
+        process.communicate(timeout=30)
+        rolled_back(victim)
+        wait_for(lambda: not copies_of(victim), f"round {number}: the copy to end")
+        # The parasite's area may stay behind when the worker dies at an unlucky moment (docs/target-safety.md).
+        lines = snapshot.differences(before, victim.snapshot(), ("maps",))
+        test.check(not lines, f"round {number}: not as before:\n  " + "\n  ".join(lines))
+    victim.verdict()
+
+
+def copies_of(victim):
+    """Other processes of the victim's program, zombies included."""
+    name = read(f"/proc/{victim.pid}/comm")
+    pids = [int(pid) for pid in os.listdir("/proc") if pid.isdigit()]
+    return [pid for pid in pids if pid != victim.pid and read(f"/proc/{pid}/comm") == name]
 
 
 def kill_worker(process):

@@ -59,6 +59,8 @@ CASES = {
     "bpf_maps": round_trip("bpf_maps"),
     "message_queue": round_trip("message_queue"),
     "robust": round_trip("robust"),
+    "still_picture": round_trip("still_picture"),
+    "untouched": round_trip("untouched"),
     "everything": round_trip("everything"),
     "tree": round_trip("tree"),
     # The other mechanisms.
