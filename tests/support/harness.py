@@ -57,7 +57,11 @@ def read_stat(pid):
 
 def descendants(pid):
     """Pids of all tasks below a process, zombies included."""
-    children = [int(child) for tid in os.listdir(f"/proc/{pid}/task")
+    try:
+        tids = os.listdir(f"/proc/{pid}/task")
+    except FileNotFoundError:
+        return []
+    children = [int(child) for tid in tids
                 for child in (read(f"/proc/{pid}/task/{tid}/children") or "").split()]
     return children + [below for child in children if read_stat(child) != "Z" for below in descendants(child)]
 
@@ -206,6 +210,21 @@ class Test:
         if not program.alive():
             raise Failed(f"pid {program.pid} is not there after the restore\n{done}")
         return done
+
+    # Trees -------------------------------------------------------------------------------------
+
+    def tree(self, pid):
+        """All tasks from `pid` down: pid -> (parent, group, session)."""
+        stats = {member: read(f"/proc/{member}/stat") for member in [pid, *descendants(pid)]}
+        return {member: tuple(stat.rsplit(")", 1)[1].split()[1:4]) for member, stat in stats.items() if stat}
+
+    @staticmethod
+    def resume(pid):
+        """Ends a stop; a task that has ended meanwhile is no error."""
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
 
     # Programs ----------------------------------------------------------------------------------
 

