@@ -47,14 +47,14 @@ def test_bash_pipeline(test):
     output = test.path("out")
     path = script(test, "job.sh", """
 (for i in $(seq 1 60); do sleep 0.02; echo $i; done) > background &
-seq 1 3000000 | while read -r line; do
-  if (( line % 50000 == 0 )); then echo $line; sleep 0.02; fi
-  if (( line == 1500000 )); then break; fi
+seq 1 300000 | while read -r line; do
+  if (( line % 5000 == 0 )); then echo $line; sleep 0.02; fi
+  if (( line == 150000 )); then break; fi
 done | cat
 wait
 echo background: $(md5sum < background)
 """)
-    numbers = "".join(f"{i}\n" for i in range(50000, 1500001, 50000))
+    numbers = "".join(f"{i}\n" for i in range(5000, 150001, 5000))
     background = hashlib.md5("".join(f"{i}\n" for i in range(1, 61)).encode()).hexdigest()
     survive(test, f"{numbers}background: {background} -\n", output, "bash", path, cwd=test.folder, tasks=4,
             progress=lambda cycle: lines_of(output) >= 5 * (cycle + 1))
@@ -62,7 +62,7 @@ echo background: $(md5sum < background)
 
 def test_yes_pipeline(test):
     output = test.path("out")
-    survive(test, "400000000\n", output, "bash", "-c", "yes | head -c 800000000 | grep -c y | cat",
+    survive(test, "50000000\n", output, "bash", "-c", "yes | head -c 100000000 | grep -c y | cat",
             progress=lambda cycle: True, tasks=5, cycles=2)
 
 
@@ -72,7 +72,7 @@ def test_make(test):
     need_program("gcc")
     source = test.path("source")
     os.mkdir(source)
-    body = "".join(f"int f{{n}}_{i}(int a, double b) {{{{ return (int)(a * {i} + b * {i + 1}); }}}}\n" for i in range(1500))
+    body = "".join(f"int f{{n}}_{i}(int a, double b) {{{{ return (int)(a * {i} + b * {i + 1}); }}}}\n" for i in range(200))
     for n in range(12):
         with open(os.path.join(source, f"part{n}.c"), "w") as file:
             file.write(body.format(n=n) + f"int part{n}(void) {{ return f{n}_7(2, 3.0); }}\n")
