@@ -16,6 +16,11 @@ constexpr unsigned kDescriptionLength = 60;
 po::typed_value<std::string>* text(const char* name) {
   return po::value<std::string>()->value_name(name);
 }
+
+// The same for an option that may be given several times.
+po::typed_value<std::vector<std::string>>* texts(const char* name) {
+  return po::value<std::vector<std::string>>()->composing()->value_name(name);
+}
 }  // namespace
 
 po::options_description shared_table() {
@@ -31,12 +36,14 @@ po::options_description shared_table() {
       ("shell-job,j", po::bool_switch(), "the job belongs to a shell's session and terminal")     //
       ("config", text("FILE"), "read options from FILE too")                                      //
       ("no-default-config", po::bool_switch(),
-       "do not read /etc/cryostat.conf and ~/.config/cryostat.conf")                        //
-      ("timeout", text("SECONDS"), "how long reaching the freeze may take (default: 10)")   //
-      ("json", po::bool_switch(), "print the result as one JSON object on stdout")          //
-      ("trace", text("FILE"), "write the spans of this run as Chrome/Perfetto trace JSON")  //
-      ("display-stats", po::bool_switch(), "print statistics when done")                    //
-      ("version,V", po::bool_switch(), "print the version")                                 //
+       "do not read /etc/cryostat.conf and ~/.config/cryostat.conf")                       //
+      ("timeout", text("SECONDS"), "how long reaching the freeze may take (default: 10)")  //
+      ("action-script", texts("FILE"),
+       "run FILE at named moments; a status other than 0 undoes everything; may be repeated")  //
+      ("json", po::bool_switch(), "print the result as one JSON object on stdout")             //
+      ("trace", text("FILE"), "write the spans of this run as Chrome/Perfetto trace JSON")     //
+      ("display-stats", po::bool_switch(), "print statistics when done")                       //
+      ("version,V", po::bool_switch(), "print the version")                                    //
       ("help,h", po::bool_switch(), "print this text");
   return table;
 }
@@ -58,6 +65,9 @@ po::options_description dump_table() {
       ("bandwidth", text("SIZE"),
        "bytes a second to write at most while the process runs on (default: no limit)")  //
       ("dry-run", po::bool_switch(), "report what would be refused; change nothing")     //
+      ("external", texts("KIND[ID]:KEY"),
+       "what lies outside and is handed in at the restore: file[MNT_ID:INODE], tty[RDEV:DEV], "
+       "pipe[INODE], unix[INODE]; may be repeated")  //
       ("ghost-limit", text("SIZE"),
        "largest deleted-but-open file to save, in bytes or with K, M, G (default: 1M)");
   return table;
@@ -73,6 +83,8 @@ po::options_description restore_table() {
       ("leave-stopped,s", po::bool_switch(), "leave the process stopped afterwards")              //
       ("dry-run", po::bool_switch(),
        "verify images and machine, print what is missing, create nothing")  //
+      ("inherit-fd", texts("fd[N]:KEY"),
+       "descriptor N of the caller for what was named with --external; may be repeated")  //
       ("restore-threads", text("N"), "readers that fill memory: a number or auto (default: auto)");
   return table;
 }

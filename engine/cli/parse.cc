@@ -30,6 +30,15 @@ Result<void> read_value(const po::variables_map& values, const char* name, Parse
   return {};
 }
 
+// Runs a parser on each text of an option that may be repeated.
+template <typename Parser>
+Result<void> read_each(const po::variables_map& values, const char* name, Parser parser) {
+  if (values.count(name) == 0) return {};
+  for (const auto& text : values[name].as<std::vector<std::string>>())
+    TRY_IN(parser(text), fmt::format("option --{}", name));
+  return {};
+}
+
 // One of a few words.
 template <typename Choice>
 struct Word {
@@ -80,6 +89,9 @@ Result<void> read_common(const po::variables_map& values, EngineOptions* options
   if (const auto* text = text_of(values, "work-dir")) options->work_dir = *text;
   if (options->images_dir.empty() || options->work_dir.empty())
     return fail(ErrorKind::kUsage, "the name of a folder can't be empty");
+  if (values.count("action-script") != 0)
+    options->scripts.programs = values["action-script"].as<std::vector<std::string>>();
+  options->scripts.images_dir = options->images_dir;
   options->shell_job = is_on(values, "shell-job");
   options->dry_run = is_on(values, "dry-run");
   return read_value(values, "timeout", parse_seconds, &options->timeout);
@@ -146,6 +158,10 @@ Result<DumpOptions> parse_dump(std::span<const char* const> arguments, const Con
   if (options.dump.store.dedup && options.dump.transfer == dump::Transfer::kParasite)
     return fail(ErrorKind::kUsage,
                 "--dedup-pages compares pages on their way: it excludes --transfer=parasite");
+  TRY(read_each(values, "external", [&](const std::string& text) -> Result<void> {
+    options.dump.external.push_back(TRY(files::parse_external(text)));
+    return {};
+  }));
   if (values.count("tree") == 0)
     return tl::unexpected(Error(ErrorKind::kUsage, "which process? -t PID is missing")
                               .with_hint("cr-dump --help lists the options"));
@@ -171,6 +187,9 @@ Result<RestoreOptions> parse_restore(std::span<const char* const> arguments,
   engine.sibling = is_on(values, "restore-sibling");
   engine.leave_stopped = is_on(values, "leave-stopped");
   if (const auto* text = text_of(values, "pidfile")) options.pidfile = *text;
+  TRY(read_each(values, "inherit-fd", [&](const std::string& text) {
+    return files::add_inherited(text, engine.inherited);
+  }));
   TRY(read_value(values, "restore-threads", parse_restore_threads, &engine.restore_threads));
   constexpr Word<restore::VdsoMode> kModes[] = {{"auto", restore::VdsoMode::kAuto},
                                                 {"move", restore::VdsoMode::kMove},

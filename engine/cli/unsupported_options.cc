@@ -20,8 +20,6 @@ constexpr std::string_view kNamespaces = "other namespaces can't be checkpointed
 constexpr std::string_view kCgroups = "control groups are left alone for now";
 constexpr std::string_view kLinks =
     "files unlinked under this name but linked elsewhere are refused for now";
-constexpr std::string_view kScripts = "action scripts are not there yet";
-constexpr std::string_view kExternal = "external resources are not there yet";
 
 constexpr std::array kTable = std::to_array<Unsupported>({
     {"tcp-established", kTcp},
@@ -61,11 +59,8 @@ constexpr std::array kTable = std::to_array<Unsupported>({
     {"cgroup-yard", kCgroups},
     {"freeze-cgroup", kCgroups},
     {"link-remap", kLinks},
-    {"action-script", kScripts},
     {"exec-cmd", "the root task can't be replaced after a restore"},
-    {"external", kExternal},
-    {"inherit-fd", kExternal},
-    {"evasive-devices", kExternal},
+    {"evasive-devices", "devices are opened by the path they had"},
     {"force-irmap", "inotify watches can't be checkpointed yet"},
     {"irmap-scan-path", "inotify watches can't be checkpointed yet"},
     {"lsm-profile", "security labels can't be checkpointed yet"},

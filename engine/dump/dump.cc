@@ -35,6 +35,17 @@ constexpr std::array kStages = {"prepare",        "freeze",        "inject",    
 // Page data of a target this small is written when it runs again.
 constexpr size_t kDeferredBytes = 1 << 20;
 
+// What becomes of the target when its checkpoint is complete and it is still frozen.
+SeizedTask::Mode mode_after(After after) {
+  if (after == After::kLeaveRunning) return SeizedTask::Mode::kResume;
+  return after == After::kLeaveStopped ? SeizedTask::Mode::kStop : SeizedTask::Mode::kKill;
+}
+
+// Before its checkpoint is complete; a script that may undo the dump is waited for.
+bool goes_on_early(const Options& options) {
+  return options.after == After::kLeaveRunning && options.scripts.empty();
+}
+
 // Several descriptors are open for each task of the tree. Best effort: whoever needs more than the
 // hard limit is told by the call that fails.
 void raise_descriptor_limit() {
@@ -53,7 +64,7 @@ class Dump {
         progress_(progress),
         start_ns_(monotonic_ns()),
         limit_(options.bandwidth_bytes_per_s),
-        snapshots_(options.snapshot, options.after == After::kLeaveRunning && !options.dry_run) {}
+        snapshots_(options.snapshot, goes_on_early(options) && !options.dry_run) {}
 
   Result<Outcome> run() {
     TRY(prepare());
@@ -66,7 +77,7 @@ class Dump {
     }
     TRY(write_memory());
     TRY(cure());
-    return options_.after == After::kLeaveRunning ? finish_running() : finish_ended();
+    return goes_on_early(options_) ? finish_running() : finish_ended();
   }
 
  private:
@@ -114,6 +125,7 @@ Result<void> Dump::prepare() {
   TRY(refusals_.check());
   if (!options_.dry_run) TRY(create_images());
   smaps_.emplace();
+  if (!options_.dry_run) TRY(options_.scripts.run("pre-dump", options_.pid.value, stop_));
   raise_descriptor_limit();
   warm_up();
   TRY(tree_->prepare());
@@ -164,6 +176,7 @@ Result<void> Dump::collect() {
     files_.emplace(TRY(files::collect_descriptors(handles,
                                                   {.shell_job = options_.shell_job,
                                                    .ghost_limit_bytes = options_.ghost_limit_bytes,
+                                                   .external = options_.external,
                                                    .engine_fds = {}},
                                                   shared_memory_, refusals_)));
   }
@@ -262,8 +275,11 @@ Result<Outcome> Dump::finish_ended() {
   TRY(stop_.check());
   TRY(compress());
   TRY(commit());
-  TRY(release(options_.after == After::kLeaveStopped ? SeizedTask::Mode::kStop
-                                                     : SeizedTask::Mode::kKill));
+  if (auto done = options_.scripts.run("post-dump", options_.pid.value, stop_); !done) {
+    writer_->revoke();
+    return tl::unexpected(std::move(done).error());
+  }
+  TRY(release(mode_after(options_.after)));
   return outcome();
 }
 

@@ -232,6 +232,11 @@ Result<void> CheckpointWriter::write_manifest(const pb::Manifest& manifest) {
   return {};
 }
 
+void CheckpointWriter::revoke() {
+  done_ = false;
+  abandon();
+}
+
 void CheckpointWriter::abandon() {
   if (done_) return;
   done_ = true;

@@ -54,6 +54,9 @@ class CheckpointWriter {
   // checkpoint.
   Result<void> commit(pb::Manifest manifest);
 
+  // Takes a commit back: what was a checkpoint is abandoned.
+  void revoke();
+
   // Removes what was created, and the folder if create() made it. Errors are ignored.
   void abandon();
 

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
+#include <cerrno>
 #include <vector>
 
 #include "engine/net/socket_options.h"
@@ -28,10 +28,15 @@ Result<void> read_creator(int socket, pb::UnixSocketPair& image) {
   image.mutable_creator()->set_pid(creator.pid);
   image.mutable_creator()->set_uid(creator.uid);
   image.mutable_creator()->set_gid(creator.gid);
-  std::vector<gid_t> groups(65536);  // NGROUPS_MAX
+  std::vector<gid_t> groups(32);
   length = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+  int done = getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length);
+  if (done != 0 && errno == ERANGE) {
+    groups.resize(length / sizeof(gid_t));
+    done = getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length);
+  }
   // 4.13; ENODATA when there are no credentials.
-  if (getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) != 0) return {};
+  if (done != 0) return {};
   for (size_t i = 0; i < length / sizeof(gid_t); ++i) image.add_creator_groups(groups[i]);
   return {};
 }

@@ -78,6 +78,7 @@ Result<void> fetch_shared_memory(Member& member) {
 Result<void> open_descriptors(Member& member) {
   const HostedInputs& inputs = member.inputs;
   member.file_inputs.terminal_fd = inputs.terminal_fd;
+  member.file_inputs.inherited = inputs.inherited;
   member.file_inputs.shared_memory_fd = [&member](uint32_t id) {
     return member.shared_memory->read_write(id);
   };
@@ -161,6 +162,7 @@ HostedPlan make_hosted_plan(HostedInputs& inputs, size_t task, VdsoChoice vdso) 
   plan.vdso = std::move(vdso);
   plan.keep_fds = {&inputs.pages_fd, &inputs.sums_fd};
   if (inputs.terminal_fd >= 0) plan.keep_fds.push_back(&inputs.terminal_fd);
+  for (auto& [key, fd] : inputs.inherited) plan.keep_fds.push_back(&fd);
 
   plan.steps.push_back(
       {"start", [member](ChildContext&) { return task::apply_start(member->space().space); }});

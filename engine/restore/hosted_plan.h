@@ -8,6 +8,7 @@
 #include "engine/base/error.h"
 #include "engine/base/unique_fd.h"
 #include "engine/files/description_groups.h"
+#include "engine/files/external.h"
 #include "engine/image/checkpoint_images.h"
 #include "engine/image/page_sum.h"
 #include "engine/restore/hosted_child.h"
@@ -29,6 +30,7 @@ struct HostedInputs {
   std::span<const image::PageSum> sums;  // of every page of pages.img
   int terminal_fd;                       // the job's terminal, -1: none
   uint32_t restore_threads;
+  files::InheritedFds inherited;  // the child's own numbers once it runs
 };
 
 // `task`: index of a live task.

@@ -132,7 +132,10 @@ Result<void> Restore::plan() {
   check_machine(reader_->manifest(), images_.tasks, tree_plan_, report_);
   for (const size_t i : live_) TRY(plan_task(images_.tasks.tasks[i]));
   files::check_files(images_.files,
-                     {.shell_job = options_.shell_job, .terminal_fd = terminal_.get()}, report_);
+                     {.shell_job = options_.shell_job,
+                      .terminal_fd = terminal_.get(),
+                      .inherited = options_.inherited},
+                     report_);
   TRY(memory::check_mapped_files(images_.mm, report_));
   for (const auto& line : report_.lines()) log::debug("{}", line);
   TRY(report_.check());
@@ -178,6 +181,7 @@ HostedTree Restore::hosted_tree() {
 }
 
 Result<void> Restore::create_tasks() {
+  TRY(options_.scripts.run("pre-restore", 0, stop_));
   const Span span("create tasks");
   const std::string sums_name(image::file_name(image::FileType::kPageSums));
   sums_ = UniqueFd(::openat(reader_->dir_fd(), sums_name.c_str(), O_RDONLY | O_CLOEXEC));
@@ -189,7 +193,7 @@ Result<void> Restore::create_tasks() {
   inputs_.emplace(HostedInputs{images_, *descriptions_, *objects_, *rendezvous_,
                                static_cast<uint32_t>(live_.size()), reader_->pages_fd(),
                                sums_.get(), reader_->sums(), terminal_.get(),
-                               options_.restore_threads});
+                               options_.restore_threads, options_.inherited});
   hosted_.emplace(hosted_tree());
   bool seccomp = false;
   for (const size_t i : live_)
@@ -242,7 +246,10 @@ Result<void> Restore::finish() {
 Result<void> Restore::release() {
   const Span span("release");
   bool window_changed = false;
-  if (options_.before_release) TRY(options_.before_release(created_->root().pid));
+  const HostPid pid = created_->root().pid;
+  for (const char* moment : {"post-restore", "pre-resume"})
+    TRY(options_.scripts.run(moment, pid.value, stop_));
+  if (options_.before_release) TRY(options_.before_release(pid));
   if (terminal_ && files::uses_job_terminal(images_.files)) {
     window_changed = TRY(files::apply_terminal_settings(images_.files, terminal_.get())) ==
                      files::WindowSize::kChanged;
@@ -251,9 +258,12 @@ Result<void> Restore::release() {
   for (size_t i = tasks.size(); i-- > 0;) TRY(outlive_restore(image_of(i).threads));
   created_->disown();
   for (size_t i = tasks.size(); i-- > 0;) TRY(restore::release(tasks[i], image_of(i).threads));
-  log::info("pid {}: released", created_->root().pid.value);
+  log::info("pid {}: released", pid.value);
+  // Too late to undo anything.
+  if (const auto done = options_.scripts.run("post-resume", pid.value, stop_); !done)
+    log::warn("{}", done.error().message());
   // A job that drew for another window size redraws.
-  if (window_changed) ::kill(created_->root().pid.value, SIGWINCH);
+  if (window_changed) ::kill(pid.value, SIGWINCH);
   return {};
 }
 

@@ -56,6 +56,7 @@ CASES = {
     "shm_files": round_trip("shm_files"),
     "locks": round_trip("locks"),
     "socket_pairs": round_trip("socket_pairs"),
+    "socket_tree": round_trip("socket_tree"),
     "bpf_maps": round_trip("bpf_maps"),
     "message_queue": round_trip("message_queue"),
     "robust": round_trip("robust"),
