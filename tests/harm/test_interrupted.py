@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import snapshot
-from harness import alive, read, read_stat, seconds, wait_for
+from harness import alive, descendants, read, read_stat, seconds, wait_for
 
 
 def workers():
@@ -58,7 +58,8 @@ def settled(pid):
 
 def rolled_back(victim):
     wait_for(lambda: not workers(), "the worker to roll back")
-    wait_for(lambda: "\nTracerPid:\t0\n" in read(f"/proc/{victim.pid}/status", ""), "the tracer to let go")
+    for pid in [victim.pid, *descendants(victim.pid)]:
+        wait_for(lambda: "\nTracerPid:\t0\n" in read(f"/proc/{pid}/status", ""), f"the tracer to let go of {pid}")
 
 
 def kill_dumps(test, name, rounds, choose, arguments=(), options=()):
@@ -67,6 +68,8 @@ def kill_dumps(test, name, rounds, choose, arguments=(), options=()):
     images = test.path("images")
     span = duration(test, victim, images, *options)
     before = victim.snapshot()
+    tree = test.tree(victim.pid)
+    members = copies_of(victim)
     order = random.Random(4)
     whole = 0
     for number in range(rounds):
@@ -75,7 +78,8 @@ def kill_dumps(test, name, rounds, choose, arguments=(), options=()):
         choose(process)
         _, err = process.communicate(timeout=30)
         rolled_back(victim)
-        wait_for(lambda: not copies_of(victim), f"round {number}: a copy of the memory to end")
+        wait_for(lambda: copies_of(victim) == members, f"round {number}: a copy of the memory to end")
+        test.check(test.tree(victim.pid) == tree, f"round {number}: tree {test.tree(victim.pid)}, was {tree}")
         whole += complete(images)
         lines = snapshot.differences(before, victim.snapshot())
         test.check(not lines, f"round {number}: not as before:\n  " + "\n  ".join(lines) + err.decode())
@@ -92,6 +96,11 @@ def test_kill_the_front(test):
 @seconds(400)
 def test_kill_the_front_of_many_threads(test):
     kill_dumps(test, "threads", 100 if test.full else 10, lambda process: process.kill(), ("100",))
+
+
+@seconds(400)
+def test_kill_the_front_of_a_tree(test):
+    kill_dumps(test, "tree", 300 if test.full else 20, lambda process: process.kill())
 
 
 def test_interrupt(test):
@@ -187,33 +196,45 @@ def test_kill_a_dump_that_ends_the_target(test):
     victim.verdict()
 
 
-@seconds(300)
-def test_kill_restores(test):
-    """A killed restore leaves nothing of the process, or the whole of it."""
-    victim = test.victim("everything")
+def kill_restores(test, name, rounds):
+    """A killed restore leaves nothing of the tree, or the whole of it."""
+    victim = test.victim(name)
     images = test.path("images")
     before = victim.snapshot()
+    tree = test.tree(victim.pid)
     test.dump_and_end(victim, images)
     began = time.monotonic()
     test.restore_detached(victim, images)
     span = time.monotonic() - began
-    victim.kill()
+    test.kill_tree(victim)
     order = random.Random(6)
     mounts = read("/proc/self/mountinfo")
     listing = sorted(os.listdir(victim.folder))
-    for number in range(200 if test.full else 30):
+    for number in range(rounds):
         process = start_restore(test, images)
         time.sleep(order.uniform(0, span))
         process.send_signal(signal.SIGKILL if number % 3 else signal.SIGINT)
         process.communicate()
         wait_for(lambda: not workers(), "the restore to end")
-        wait_for(lambda: settled(victim.pid), "the kernel to have done its part")
+        for pid in tree:
+            wait_for(lambda: settled(pid), f"the kernel to have done its part with {pid}")
         if alive(victim.pid):
             lines = snapshot.restored_differences(before, victim.snapshot())
             test.check(not lines, f"round {number}: half restored:\n  " + "\n  ".join(lines))
-            victim.kill()
-        wait_for(lambda: read_stat(victim.pid) is None, f"round {number}: the pid to be free")
+            now = test.tree(victim.pid)
+            test.check(now.keys() == tree.keys(), f"round {number}: tree {now}, was {tree}")
+        test.kill_tree(victim, tree)
     test.check(read("/proc/self/mountinfo") == mounts, "mounts left behind")
     test.check(sorted(os.listdir(victim.folder)) == listing, "files left behind")
     test.restore_detached(victim, images)
     victim.verdict()
+
+
+@seconds(300)
+def test_kill_restores(test):
+    kill_restores(test, "everything", 200 if test.full else 30)
+
+
+@seconds(400)
+def test_kill_restores_of_a_tree(test):
+    kill_restores(test, "tree", 300 if test.full else 20)

@@ -66,6 +66,15 @@ def descendants(pid):
     return children + [below for child in children if read_stat(child) != "Z" for below in descendants(child)]
 
 
+def collected(pid):
+    """Takes the status of a process that was left to us; true when its number is free."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass  # another's, or there is none
+    return read_stat(pid) is None
+
+
 def wait_gone(pid, seconds=WAIT_SECONDS):
     wait_for(lambda: not alive(pid), f"pid {pid} to end", seconds)
 
@@ -217,6 +226,16 @@ class Test:
         """All tasks from `pid` down: pid -> (parent, group, session)."""
         stats = {member: read(f"/proc/{member}/stat") for member in [pid, *descendants(pid)]}
         return {member: tuple(stat.rsplit(")", 1)[1].split()[1:4]) for member, stat in stats.items() if stat}
+
+    def kill_tree(self, program, members=()):
+        """Ends what is there of a tree and collects it; returns when all numbers are free."""
+        members = {*members, program.pid, *descendants(program.pid)}
+        for pid in members:
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
+        program.reap()
+        for pid in members:
+            wait_for(lambda: collected(pid), f"pid {pid} to be free")
 
     @staticmethod
     def resume(pid):
