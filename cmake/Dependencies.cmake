@@ -42,9 +42,9 @@ target_include_directories(cryostat_deps INTERFACE ${CMAKE_SOURCE_DIR} ${TL_EXPE
 target_compile_options(cryostat_deps INTERFACE -Wall -Wextra -Wno-missing-field-initializers -fno-omit-frame-pointer)
 target_link_libraries(cryostat_deps INTERFACE Threads::Threads)
 if(CRYOSTAT_SANITIZE)
-  # -O1 -g1: with -O2 the checks take longer to compile than all else together;
-  # gcc 12 takes some of their code for uses of uninitialised values.
-  target_compile_options(cryostat_deps INTERFACE -O1 -g1 -fsanitize=address,undefined -Wno-maybe-uninitialized)
+  # -O0: optimised, the checks take longer to compile than all else together; only libFuzzer needs speed.
+  target_compile_options(cryostat_deps INTERFACE -g1 -fsanitize=address,undefined -Wno-maybe-uninitialized
+    $<IF:$<BOOL:${CRYOSTAT_LIBFUZZER}>,-O1,-O0>)
   target_link_options(cryostat_deps INTERFACE -fsanitize=address,undefined)
   if(CRYOSTAT_LIBFUZZER)
     target_compile_options(cryostat_deps INTERFACE -fsanitize=fuzzer-no-link)

@@ -19,7 +19,7 @@ UNIT_TIMEOUT_SECONDS = 300
 # Blobs are compiled with -mgeneral-regs-only and gcc's target pragmas, with which clang can't read headers.
 TIDY_BLOB_ARGUMENTS = [f"--extra-arg={flag}" for flag in ("-mx87", "-mmmx", "-mavx2", "-mlong-double-80")]
 # Inputs of each fuzz target: some seconds. More of them by hand: build/tests/fuzz/fuzz_images --seconds 600
-FUZZ_RUNS = {"fuzz_procfs": 100000, "fuzz_images": 4000}
+FUZZ_RUNS = {"fuzz_procfs": 100000, "fuzz_images": 4000, "fuzz_restore_plan": 1500}
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.MULTILINE)
 
 

@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <set>
 #include <vector>
@@ -53,6 +55,12 @@ Result<pb::Manifest> read_manifest(int dir, const std::string& directory) {
   return manifest;
 }
 
+// A name inside the folder that can be opened and printed.
+bool is_file_name(const std::string& name) {
+  const auto fits = [](char c) { return c > ' ' && c < 0x7f && c != '/'; };
+  return !name.empty() && name.size() <= NAME_MAX && std::all_of(name.begin(), name.end(), fits);
+}
+
 Result<void> check_manifest(const pb::Manifest& manifest, const std::string& directory) {
   if (manifest.format_version() > kImageFormatVersion)
     return images_error(
@@ -68,9 +76,13 @@ Result<void> check_manifest(const pb::Manifest& manifest, const std::string& dir
                 fmt::format("{}: taken with pages of {} bytes, this machine has {}", directory,
                             manifest.page_size_bytes(), kPageSize));
   std::set<std::string> names;
-  for (const auto& file : manifest.files())
+  for (const auto& file : manifest.files()) {
+    if (!is_file_name(file.name()))
+      return images_error(
+          fmt::format("{}: file {} of the manifest has a bad name", directory, names.size() + 1));
     if (!names.insert(file.name()).second)
       return images_error(fmt::format("{}: the manifest names {} twice", directory, file.name()));
+  }
   return {};
 }
 
@@ -158,9 +170,6 @@ Result<UniqueFd> CheckpointReader::open_file(std::string_view name, uint64_t exp
 
 Result<void> CheckpointReader::verify_files() {
   for (const auto& file : manifest_->files()) {
-    if (file.name().empty() || file.name().find('/') != std::string::npos)
-      return images_error(
-          fmt::format("{}: bad file name '{}' in the manifest", directory_, file.name()));
     UniqueFd fd = TRY(open_file(file.name(), file.size_bytes()));
     if (file.name() == file_name(FileType::kPages)) {
       pages_ = std::move(fd);

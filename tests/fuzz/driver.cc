@@ -149,17 +149,18 @@ int child(Shared& shared, const Options& options) {
   return 0;
 }
 
-int report(const char* program, const Shared& shared, int status) {
+int report(const char* program, bool is_replay, const Shared& shared, int status) {
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
     std::printf("%llu inputs, no finding\n", static_cast<unsigned long long>(shared.runs));
     return 0;
   }
-  const std::string path = "/tmp/cryostat-fuzz-finding-" + std::to_string(getpid());
-  write_file(path, shared.input, shared.size);
   if (WIFSIGNALED(status))
     std::fprintf(
         stderr, "fuzz: %s\n",
         WTERMSIG(status) == SIGALRM ? "an input that takes too long" : strsignal(WTERMSIG(status)));
+  if (is_replay) return 1;
+  const std::string path = "/tmp/cryostat-fuzz-finding-" + std::to_string(getpid());
+  write_file(path, shared.input, shared.size);
   std::fprintf(stderr, "fuzz: after %llu inputs; run it again with: %s %s\n",
                static_cast<unsigned long long>(shared.runs), program, path.c_str());
   return 1;
@@ -214,5 +215,5 @@ int main(int argc, char** argv) {
   if (pid == 0) std::exit(child(shared, options));
   int status = 0;
   waitpid(pid, &status, 0);
-  return report(argv[0], shared, status);
+  return report(argv[0], !options.files.empty(), shared, status);
 }
