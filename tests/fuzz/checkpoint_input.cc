@@ -59,7 +59,7 @@ void mutate_steps(std::vector<Step>& steps, std::mt19937_64& random) {
       break;
     case 1:
       steps.push_back({.kind = random() % 4 == 0 ? Step::kTruncate : Step::kFlip,
-                       .tag = static_cast<uint8_t>(random() % 9),
+                       .tag = static_cast<uint8_t>(random() % 11),
                        .offset = static_cast<uint32_t>(random() % 512),
                        .value = static_cast<uint8_t>(random())});
       break;
@@ -69,7 +69,7 @@ void mutate_steps(std::vector<Step>& steps, std::mt19937_64& random) {
       break;
     }
     case 3:
-      steps.insert(anywhere(), {.kind = Step::kRecord, .tag = static_cast<uint8_t>(random() % 15)});
+      steps.insert(anywhere(), {.kind = Step::kRecord, .tag = static_cast<uint8_t>(random() % 21)});
       break;
     case 4:
       std::iter_swap(anywhere(), anywhere());
@@ -88,7 +88,9 @@ const std::string& write_input(const uint8_t* data, size_t size) {
   return folder.path();
 }
 
-std::vector<std::string> seed_inputs() { return {encode_steps(sample_steps())}; }
+std::vector<std::string> seed_inputs() {
+  return {encode_steps(sample_steps()), encode_steps(packed_steps())};
+}
 
 extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size,
                                           unsigned int seed) {

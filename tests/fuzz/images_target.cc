@@ -29,12 +29,13 @@ Result<void> print_records(const CheckpointReader& checkpoint, FileType type) {
 }
 
 Result<void> use_checkpoint(const std::string& directory) {
-  const auto checkpoint = TRY(CheckpointReader::open(directory));
+  auto checkpoint = TRY(CheckpointReader::open(directory));
   for (const auto type : {FileType::kTasks, FileType::kMemory, FileType::kFiles, FileType::kPagemap,
                           FileType::kStats})
     (void)print_records(checkpoint, type);  // what can't be printed is refused by loading too
   TRY(load_images(checkpoint));
   const StopRequest stop;
+  TRY(checkpoint.load_pages(1, stop));
   return checkpoint.verify_all_pages(1, stop);
 }
 

@@ -4,10 +4,12 @@
 #include <array>
 #include <cstring>
 
+#include "engine/image/compression.h"
 #include "engine/image/file_hash.h"
 #include "engine/image/format.h"
 #include "engine/image/page_sum.h"
 #include "proto/manifest.pb.h"
+#include "proto/page_blocks.pb.h"
 #include "tests/unit/image/sample_checkpoint.h"
 
 namespace cryostat::fuzz {
@@ -72,6 +74,15 @@ FileType file_of(uint8_t tag) {
   }
 }
 
+// The pages as one LZ4 block.
+std::string compressed(const std::string& pages) {
+  image::BlockCompressor compressor({.method = image::CompressionMethod::kLz4});
+  std::string block(pages.size(), 0);
+  block.resize(compressor.compress({reinterpret_cast<const uint8_t*>(pages.data()), pages.size()},
+                                   {reinterpret_cast<uint8_t*>(block.data()), block.size()}));
+  return block;
+}
+
 using Files = std::array<std::string, static_cast<size_t>(image::kLastFileType) + 1>;
 
 void append_record(std::string& file, uint32_t tag, const std::string& payload) {
@@ -102,6 +113,27 @@ void write_files(const Files& files, const std::string& directory) {
                        files[type]);
 }
 
+bool is_packed(const std::vector<Step>& steps) {
+  return std::any_of(steps.begin(), steps.end(), [](const Step& step) {
+    return step.kind == Step::kRecord && step.tag == image::RecordTag<pb::PageBlocks>::value;
+  });
+}
+
+// The record with the checksums its blocks have, so that what they hold is looked at.
+std::string with_block_sums(const std::string& payload, const std::string& packed) {
+  pb::PageBlocks blocks;
+  if (!blocks.ParseFromString(payload)) return payload;
+  const int count =
+      std::min({blocks.xxh3_size(), blocks.offset_bytes_size(), blocks.size_bytes_size()});
+  for (int i = 0; i < count; ++i) {
+    if (blocks.offset_bytes(i) >= packed.size()) continue;
+    const auto block =
+        std::string_view(packed).substr(blocks.offset_bytes(i), blocks.size_bytes(i));
+    blocks.set_xxh3(i, XXH3_64bits(block.data(), block.size()));
+  }
+  return blocks.SerializeAsString();
+}
+
 // The manifest record's payload: what the steps say, with the files as they are.
 std::string manifest_payload(const std::vector<Step>& steps, const Files& files) {
   const auto step = std::find_if(steps.begin(), steps.end(), [](const Step& candidate) {
@@ -110,13 +142,19 @@ std::string manifest_payload(const std::vector<Step>& steps, const Files& files)
   if (step == steps.end()) return "";
   pb::Manifest manifest;
   if (!manifest.ParseFromString(step->payload) || manifest.files_size() != 0) return step->payload;
+  const bool packed = is_packed(steps);
   for (uint32_t type = 2; type < files.size(); ++type) {
+    const auto file_type = static_cast<FileType>(type);
+    const bool of_packed =
+        file_type == FileType::kPageBlocks || file_type == FileType::kPackedPages;
+    const bool raw = file_type == FileType::kPages || file_type == FileType::kPackedPages;
+    if (packed ? file_type == FileType::kPages : of_packed) continue;
     auto& file = *manifest.add_files();
-    file.set_name(std::string(image::file_name(static_cast<FileType>(type))));
+    file.set_name(std::string(image::file_name(file_type)));
     file.set_size_bytes(files[type].size());
     image::FileHash hash;
     hash.add(files[type].data(), files[type].size());
-    if (static_cast<FileType>(type) != FileType::kPages) file.set_xxh3(hash.value());
+    if (!raw) file.set_xxh3(hash.value());
   }
   return manifest.SerializeAsString();
 }
@@ -167,23 +205,35 @@ std::string encode_steps(const std::vector<Step>& steps) {
 
 void write_checkpoint(const std::vector<Step>& steps, const std::string& directory) {
   Files files;
+  auto& pages = files[static_cast<size_t>(FileType::kPages)];
+  auto& packed = files[static_cast<size_t>(FileType::kPackedPages)];
   for (uint32_t type = 1; type < files.size(); ++type)
-    if (static_cast<FileType>(type) != FileType::kPages)
+    if (&files[type] != &pages && &files[type] != &packed)
       put(files[type], image::make_file_header(static_cast<FileType>(type)));
   const std::string page(kPageSize, 'p');
   const auto sum = image::page_sum(page.data());
   for (unsigned i = 0; i < kPages; ++i) {
-    files[static_cast<size_t>(FileType::kPages)] += page;
+    pages += page;
     put(files[static_cast<size_t>(FileType::kPageSums)], sum);
   }
+  // As they are, then compressed: the seeds' two blocks.
+  packed = pages + compressed(pages);
+  for (const Step& step : steps)
+    if (step.kind != Step::kRecord &&
+        file_index(step.tag) == static_cast<size_t>(FileType::kPackedPages))
+      damage(packed, step);
   for (const Step& step : steps)
     if (step.kind == Step::kRecord && step.tag != 1)
-      append_record(files[static_cast<size_t>(file_of(step.tag))], step.tag, step.payload);
+      append_record(files[static_cast<size_t>(file_of(step.tag))], step.tag,
+                    file_of(step.tag) == FileType::kPageBlocks
+                        ? with_block_sums(step.payload, packed)
+                        : step.payload);
   const auto is_manifest = [](const Step& step) {
     return file_index(step.tag) == static_cast<size_t>(FileType::kManifest);
   };
   for (const Step& step : steps)
-    if (step.kind != Step::kRecord && !is_manifest(step)) damage(files[file_index(step.tag)], step);
+    if (step.kind != Step::kRecord && !is_manifest(step) && &files[file_index(step.tag)] != &packed)
+      damage(files[file_index(step.tag)], step);
   auto& manifest = files[static_cast<size_t>(FileType::kManifest)];
   append_record(manifest, 1, manifest_payload(steps, files));
   for (const Step& step : steps)
@@ -201,6 +251,20 @@ std::vector<Step> sample_steps() {
   for (const auto& description : parts.descriptions) steps.push_back(record(description));
   steps.push_back(record(parts.table));
   for (const auto& runs : parts.runs) steps.push_back(record(runs));
+  return steps;
+}
+
+std::vector<Step> packed_steps() {
+  auto steps = sample_steps();
+  pb::PageBlocks blocks;
+  const std::string pages(kPages * kPageSize, 'p');
+  blocks.set_method(pb::PageBlocks::LZ4);
+  blocks.set_page_count(kPages);
+  blocks.set_block_pages(kPages);
+  blocks.add_offset_bytes(pages.size());
+  blocks.add_size_bytes(static_cast<uint32_t>(compressed(pages).size()));
+  blocks.add_xxh3(0);
+  steps.push_back(record(blocks));
   return steps;
 }
 

@@ -31,5 +31,7 @@ void write_checkpoint(const std::vector<Step>& steps, const std::string& directo
 
 // A checkpoint that loads: one task, some memory, a descriptor.
 std::vector<Step> sample_steps();
+// The same with compressed pages.
+std::vector<Step> packed_steps();
 
 }  // namespace cryostat::fuzz
