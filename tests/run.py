@@ -15,7 +15,7 @@ import time
 import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE / "support"), str(HERE / "roundtrip"), str(HERE / "harm")]
+sys.path[:0] = [str(HERE / "support"), str(HERE / "roundtrip"), str(HERE / "harm"), str(HERE / "vm")]
 
 import harness  # noqa: E402
 import namespace  # noqa: E402
@@ -27,7 +27,7 @@ SKIPPED = 77
 def discover(filters):
     """[(name, function)] of every test_* function, and of the CASES of modules that make their own."""
     found = []
-    for folder in ("roundtrip", "harm"):
+    for folder in ("roundtrip", "harm", "vm"):
         for path in sorted((HERE / folder).glob("test_*.py")):
             module = importlib.import_module(path.stem)
             functions = {name[5:]: getattr(module, name) for name in dir(module) if name.startswith("test_")}
@@ -45,7 +45,7 @@ class Run:
         os.chmod(self.folder, 0o777)
         self.output = tempfile.TemporaryFile()
         self.began = time.monotonic()
-        self.deadline = self.began + getattr(function, "seconds", TEST_SECONDS)
+        self.deadline = self.began + getattr(function, "seconds", TEST_SECONDS) * harness.PATIENCE
         self.late = False
         sys.stdout.flush()
         self.pid = namespace.start(lambda: self.body(function, options))

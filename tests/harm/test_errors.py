@@ -6,7 +6,7 @@ import struct
 import subprocess
 
 import namespace
-from harness import Skip, read, read_stat, wait_for
+from harness import Skip, need_program, read, read_stat, wait_for
 
 # Wrong images ---------------------------------------------------------------------------------
 
@@ -157,7 +157,7 @@ def test_program_file_changed(test):
 
 def test_build_id_changed(test):
     victim, program = copied_victim(test, "simple")
-    if "Build ID" not in test.run("readelf", "-n", program).out:
+    if "Build ID" not in test.run(need_program("readelf"), "-n", program).out:
         raise Skip("the compiler adds no build-id")
     test.dump_and_end(victim, test.path("images"))
     with open(program, "rb") as file:

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import snapshot
-from harness import alive, descendants, read, read_stat, seconds, wait_for
+from harness import WAIT_SECONDS, alive, descendants, read, read_stat, seconds, wait_for
 
 
 def workers():
@@ -76,7 +76,7 @@ def kill_dumps(test, name, rounds, choose, arguments=(), options=()):
         process = start_dump(test, victim, images, "-R", *options)
         time.sleep(order.uniform(0, span * 1.1))
         choose(process)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=WAIT_SECONDS)
         rolled_back(victim)
         wait_for(lambda: copies_of(victim) == members, f"round {number}: a copy of the memory to end")
         test.check(test.tree(victim.pid) == tree, f"round {number}: tree {test.tree(victim.pid)}, was {tree}")
@@ -127,7 +127,7 @@ def test_kill_the_worker_of_a_snapshot(test):
         process = start_dump(test, victim, images, "-R", "--snapshot=cow")
         time.sleep(order.uniform(0, span * 1.1))
         kill_worker(process)
-        process.communicate(timeout=30)
+        process.communicate(timeout=WAIT_SECONDS)
         rolled_back(victim)
         wait_for(lambda: not copies_of(victim), f"round {number}: the copy to end")
         # The parasite's area may stay behind when the worker dies at an unlucky moment (docs/target-safety.md).
@@ -161,7 +161,7 @@ def test_killed_worker_is_told(test):
     for _ in range(10):
         process = start_dump(test, victim, test.path("images"), "-R")
         wait_for(lambda: process.poll() is not None or kill_worker(process), "the worker")
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=WAIT_SECONDS)
         told += process.returncode == 1 and b"was killed by SIGKILL" in err
         victim.kill()
         victim = test.victim("simple")

@@ -3,7 +3,7 @@ import hashlib
 import os
 import subprocess
 
-from harness import Program, Skip, need_program, read, seconds, wait_for, wait_gone
+from harness import PATIENCE, Program, Skip, need_program, read, seconds, wait_for, wait_gone
 
 
 def survive(test, expected, output, *command, lines=20, cycles=2, **options):
@@ -16,7 +16,7 @@ def survive(test, expected, output, *command, lines=20, cycles=2, **options):
         images = test.path(f"images{cycle}")
         test.dump_and_end(program, images)
         test.restore_detached(program, images)
-    wait_gone(program.pid, 60)
+    wait_gone(program.pid, 60 * PATIENCE)
     text = read(output)
     good = expected(text) if callable(expected) else text == expected
     test.check(good, f"wrong result:\n{text[-2000:]}")
@@ -217,6 +217,7 @@ def test_sqlite_in_a_transaction(test):
 def test_xz(test):
     """Compresses with several threads; the result decompresses to what went in."""
     need_program("xz")
+    need_program("cmp")
     source = test.path("data")
     block = b"".join(hashlib.sha256(bytes([number % 256, number // 256])).hexdigest().encode() for number in range(4096))
     with open(source, "wb") as file:
@@ -227,7 +228,7 @@ def test_xz(test):
     test.check(program.alive(), "xz was too fast")
     test.dump_and_end(program, test.path("images"))
     test.restore_detached(program, test.path("images"))
-    wait_gone(program.pid, 80)
+    wait_gone(program.pid, 80 * PATIENCE)
     test.check(test.run("sh", "-c", f"xz -dc {source}.xz | cmp - {source}").status == 0, "wrong result")
 
 
@@ -246,6 +247,6 @@ def test_compiler(test):
     test.check(program.alive(), "cc1 was too fast")
     test.dump_and_end(program, test.path("images"))
     test.restore_detached(program, test.path("images"))
-    wait_gone(program.pid, 80)
+    wait_gone(program.pid, 80 * PATIENCE)
     test.run(*arguments, test.path("straight.s")).ok()
     test.check(read(test.path("disturbed.s")) == read(test.path("straight.s")), "other assembly")

@@ -10,7 +10,9 @@ import time
 
 import snapshot
 
-WAIT_SECONDS = 20
+# Emulated machines are slower; what waits for a condition waits that much longer there.
+PATIENCE = float(os.environ.get("CRYOSTAT_TEST_PATIENCE", "1"))
+WAIT_SECONDS = 20 * PATIENCE
 
 
 class Skip(Exception):
@@ -185,7 +187,7 @@ class Test:
 
     # Tools -------------------------------------------------------------------------------------
 
-    def run(self, *arguments, seconds=60, **options):
+    def run(self, *arguments, seconds=60 * PATIENCE, **options):
         arguments = [str(argument) for argument in arguments]
         done = subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds,
                               **options)
