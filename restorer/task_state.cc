@@ -44,6 +44,21 @@ void arm_interval_timers(const TaskState& state, StateStep& step) {
                address_of(&state.interval_timers[which]), 0);
 }
 
+// Hard limits above those of the engine's child take a privilege that the credentials may not have.
+// The rest of a limit comes last: it could be in the restorer's way.
+void raise_hard_limits(const TaskState& state, void* arena, StateStep& step) {
+  const wire::ResourceLimitState* limits = state.limits.in(arena);
+  for (uint64_t i = 0; i < state.limits.count; ++i) {
+    uint64_t limit[2] = {};  // soft, hard
+    step.run(StateCall::kLimit, limits[i].resource, __NR_prlimit64, 0, limits[i].resource, 0,
+             address_of(limit));
+    if (limit[1] >= limits[i].hard) continue;
+    limit[1] = limits[i].hard;
+    step.run(StateCall::kLimit, limits[i].resource, __NR_prlimit64, 0, limits[i].resource,
+             address_of(limit), 0);
+  }
+}
+
 void set_limits(const TaskState& state, void* arena, StateStep& step) {
   const wire::ResourceLimitState* limits = state.limits.in(arena);
   for (uint64_t i = 0; i < state.limits.count; ++i)
@@ -80,6 +95,7 @@ void set_attributes(const TaskState& state, StateStep& step) {
 int apply_task_state(const TaskState& state, void* arena, uint64_t* detail) {
   StateStep step;
   set_actions(state, step);
+  raise_hard_limits(state, arena, step);
   for (uint64_t component = 0; component < 64; ++component)
     if (state.xcomp_request >> component & 1)
       step.run(StateCall::kXcomp, component, __NR_arch_prctl, kArchReqXcompPerm, component);

@@ -24,14 +24,17 @@ namespace {
 constexpr size_t kMaxVdsoBytes = 16 * kPageSize;
 constexpr size_t kStubAlignment = 16;
 
-// The end of what the vDSO's program headers load, from the start of its image; nullopt when the
-// bytes are not an ELF image.
-std::optional<uint64_t> loaded_bytes(std::span<const unsigned char> image) {
+// The end of what the vDSO's image holds, from its start: what its program headers load, and the
+// section headers, which kernels leave behind it and which may reach into a page of their own
+// (6.1); nullopt when the bytes are not an ELF image.
+std::optional<uint64_t> used_bytes(std::span<const unsigned char> image) {
   Elf64_Ehdr header;
   if (image.size() < sizeof(header)) return std::nullopt;
   std::copy_n(image.data(), sizeof(header), reinterpret_cast<unsigned char*>(&header));
   if (!std::equal(header.e_ident, header.e_ident + SELFMAG, ELFMAG)) return std::nullopt;
   uint64_t end = 0;
+  const uint64_t headers_end = header.e_shoff + uint64_t{header.e_shnum} * header.e_shentsize;
+  if (header.e_shoff < kMaxVdsoBytes && headers_end <= kMaxVdsoBytes) end = headers_end;
   for (size_t i = 0; i < header.e_phnum; ++i) {
     Elf64_Phdr segment;
     const uint64_t offset = header.e_phoff + i * sizeof(segment);
@@ -42,13 +45,13 @@ std::optional<uint64_t> loaded_bytes(std::span<const unsigned char> image) {
   return end;
 }
 
-// Where a stub fits: behind the loaded part, in bytes that are zero up to the end of the page. The
+// Where a stub fits: behind what is used, in bytes that are zero up to the end of the page. The
 // stub of an engine that died is left alone as long as there is room beside it, since a thread may
 // still be on its way through; then the one placed last is used again.
 std::optional<uint64_t> find_room(std::span<const unsigned char> image) {
   constexpr uint64_t kStep =
       (arch::kReturnStubBytes + kStubAlignment - 1) / kStubAlignment * kStubAlignment;
-  const auto end = loaded_bytes(image);
+  const auto end = used_bytes(image);
   if (!end.has_value() || *end == 0 || page_align_up(*end) > image.size()) return std::nullopt;
   std::optional<uint64_t> last_stub;
   for (uint64_t at = page_align_up(*end); at >= *end + kStep;) {
@@ -61,7 +64,7 @@ std::optional<uint64_t> find_room(std::span<const unsigned char> image) {
   return last_stub;
 }
 
-// The image with all that its headers say is loaded, in whole pages; less when it can't be read.
+// The image with all that its headers tell of, in whole pages; less when it can't be read.
 std::vector<unsigned char> read_image(int memory, uint64_t address) {
   // The usual size; a larger one is read a second time.
   std::vector<unsigned char> image(2 * kPageSize);
@@ -71,7 +74,7 @@ std::vector<unsigned char> read_image(int memory, uint64_t address) {
       image.resize(got > 0 ? static_cast<size_t>(got) : 0);
       return image;
     }
-    const uint64_t bytes = std::min<uint64_t>(loaded_bytes(image).value_or(0), kMaxVdsoBytes);
+    const uint64_t bytes = std::min<uint64_t>(used_bytes(image).value_or(0), kMaxVdsoBytes);
     if (page_align_up(bytes) <= image.size()) return image;
     image.resize(page_align_up(bytes));
   }

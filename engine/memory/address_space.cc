@@ -12,6 +12,7 @@
 #include "engine/memory/mm_layout.h"
 #include "engine/memory/shared_memory.h"
 #include "engine/memory/smaps_reader.h"
+#include "engine/memory/unnamed_flags.h"
 #include "engine/memory/vma_backing.h"
 #include "engine/procfs/maps.h"
 #include "engine/procfs/task_handle.h"
@@ -94,7 +95,8 @@ class Collector {
   }
 
   Result<AddressSpaceState> run() {
-    const auto entries = TRY(read_areas());
+    auto entries = TRY(read_areas());
+    name_unnamed_flags(entries);
     for (const SmapsEntry& entry : entries) TRY(add(entry));
     pb::AddressSpace& space = state_.space;
     *space.mutable_layout() = TRY(read_mm_layout(task_, options_.current_brk));

@@ -56,6 +56,7 @@ class VmFlags {
   };
   bool has(Flag flag) const { return (bits_ >> flag & 1) != 0; }
   void set(Flag flag) { bits_ |= uint64_t{1} << flag; }
+  void clear(Flag flag) { bits_ &= ~(uint64_t{1} << flag); }
   uint64_t bits() const { return bits_; }
   bool operator==(const VmFlags&) const = default;
 

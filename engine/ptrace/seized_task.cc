@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/ptrace.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -26,6 +27,7 @@ using ptrace::SignalQueue;
 // How long the backstop waits for a thread it must stop before it can let it go.
 constexpr std::chrono::milliseconds kBackstopTimeout(200);
 constexpr std::chrono::seconds kKillTimeout(10);
+constexpr std::chrono::milliseconds kTracedCheck(50);
 const StopRequest kNoStopRequest;
 
 // 'Z', 'S', …; 0 when the thread is gone.
@@ -37,6 +39,30 @@ char thread_state(const TaskHandle& task, Tid tid) {
 }
 
 bool has_ended(char state) { return state == 0 || state == 'Z' || state == 'X'; }
+
+// Pid of the tracer; 0 when there is none or the thread is gone.
+int32_t tracer_of(const TaskHandle& task, Tid tid) {
+  const auto text = task.proc().read(fmt::format("task/{}/status", tid.value));
+  if (!text.has_value()) return 0;
+  const auto status = procfs::parse_status(*text);
+  return status.has_value() ? static_cast<int32_t>(status->tracer_pid) : 0;
+}
+
+// A thread that executes a program takes over the main thread's id. Waiting for that id then waits
+// for a thread that nobody traces, which only the engine's own child could ever answer.
+Result<WaitStatus> wait_while_traced(const TaskHandle& task, Tid tid, const Deadline& deadline,
+                                     const StopRequest& stop) {
+  for (;;) {
+    const auto slice =
+        Deadline::in(std::min<std::chrono::nanoseconds>(deadline.left(), kTracedCheck));
+    auto status = ptrace::wait(tid, slice, stop);
+    if (status.has_value() || !slice.expired() || deadline.expired()) return status;
+    if (status.error().kind() != ErrorKind::kFailed) return status;
+    TRY(stop.check());
+    if (tracer_of(task, tid) != gettid())
+      return fail(ErrorKind::kTargetGone, fmt::format("thread {} is no longer traced", tid.value));
+  }
+}
 
 // Why a living thread can't be seized.
 Error explain_failed_seizure(const TaskHandle& task, Tid tid, Error error) {
@@ -151,6 +177,9 @@ Result<bool> SeizedTask::seize_thread(Tid tid) {
   }
   if (!seized.has_value()) {
     const char state = thread_state(*task_, tid);
+    // Seized under another id: it executed a program since and took over the main thread's.
+    const bool ours = !has_ended(state) && tracer_of(*task_, tid) == gettid();
+    if (ours && ptrace::interrupt(tid).has_value()) return true;
     if (!has_ended(state)) {
       return tl::unexpected(explain_failed_seizure(*task_, tid, std::move(seized).error()));
     }
@@ -170,7 +199,7 @@ Result<bool> SeizedTask::seize_thread(Tid tid) {
 }
 
 Result<bool> SeizedTask::settle(Tid tid, const Deadline& deadline, const StopRequest& stop) {
-  auto first = ptrace::wait(tid, deadline, stop);
+  auto first = wait_while_traced(*task_, tid, deadline, stop);
   for (;;) {
     if (!first.has_value()) {
       // After an exec by another thread, or an exit: no longer ours.

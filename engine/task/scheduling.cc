@@ -41,6 +41,16 @@ bool has_clamp(const pb::Scheduling& image) {
   return image.util_min() != 0 || (image.util_max() != 0 && image.util_max() != kUtilMax);
 }
 
+// A kernel with utilization clamps reports full utilization for a task that never asked.
+bool knows_clamps(const KernelSchedAttr& own) { return own.util_max != 0; }
+
+// Real-time tasks run at full utilization unless they ask for less: that needs no clamp.
+bool needs_clamps(const pb::Scheduling& image) {
+  const bool realtime = image.policy() == SCHED_FIFO || image.policy() == SCHED_RR;
+  return has_clamp(image) &&
+         !(realtime && image.util_min() == kUtilMax && image.util_max() == kUtilMax);
+}
+
 bool same_policy(const pb::Scheduling& image, const KernelSchedAttr& own) {
   return image.policy() == own.policy && image.nice() == own.nice &&
          image.priority() == own.priority &&
@@ -105,6 +115,10 @@ void check_scheduling(const std::vector<pb::Thread>& threads, const StartState& 
     if (!may_raise && is_privileged_policy(image, own))
       report.missing(subject, "its policy or nice value needs CAP_SYS_NICE", "restore as root",
                      ErrorKind::kPermission);
+    if (needs_clamps(image) && !knows_clamps(own))
+      report.missing(subject, fmt::format("its utilization clamp, {} to {}, needs a kernel with "
+                                          "CONFIG_UCLAMP_TASK",
+                                          image.util_min(), image.util_max()));
   }
   if (report.missing_count() == before) report.ok("scheduling");
 }
@@ -123,7 +137,7 @@ void plan_scheduling(const pb::Scheduling& image, const StartState& start, WireA
     attr.runtime_ns = image.runtime_ns();
     attr.deadline_ns = image.deadline_ns();
     attr.period_ns = image.period_ns();
-    if (has_clamp(image)) {
+    if (has_clamp(image) && knows_clamps(own)) {
       attr.flags |= kFlagUtilClamp;
       attr.util_min = image.util_min();
       attr.util_max = image.util_max();

@@ -22,6 +22,14 @@ Result<void> write_counter(int fd, uint64_t value) {
   return {};
 }
 
+// Gives back what was taken. Tried again: the target would feel the loss.
+Result<void> put_back(int fd, uint64_t value) {
+  auto done = write_counter(fd, value);
+  for (int attempt = 0; attempt < 3 && !done.has_value(); ++attempt)
+    done = write_counter(fd, value);
+  return done;
+}
+
 // Before 6.5 fdinfo does not tell. Then only a read does: it takes 1 from a semaphore and all from
 // a counter. The counter is brought to 2 at least, read, and put back; none of these calls can
 // wait.
@@ -32,7 +40,7 @@ Result<bool> probe_semaphore(int fd, uint64_t count) {
   const bool semaphore = got == 1;
   const auto left = raised - got;
   if (left < count) {
-    TRY(write_counter(fd, count - left));
+    TRY(put_back(fd, count - left));
   } else if (left > count) {
     (void)TRY(read_counter(fd));
   }

@@ -7,6 +7,7 @@
 
 #include "engine/base/ids.h"
 #include "engine/kernel/constants.h"
+#include "engine/kernel/probes.h"
 #include "engine/procfs/task_handle.h"
 #include "tests/support/catch.h"
 #include "tests/unit/memory/stopped_child.h"
@@ -42,6 +43,8 @@ char* map_pages(size_t pages, int flags = MAP_PRIVATE | MAP_ANONYMOUS, int fd = 
   void* const at =
       mmap(nullptr, pages * kPageSize, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE, fd, 0);
   REQUIRE(at != MAP_FAILED);
+  // A huge page would make neighbours of written pages present.
+  madvise(at, pages * kPageSize, MADV_NOHUGEPAGE);
   return static_cast<char*>(at);
 }
 
@@ -53,9 +56,10 @@ TEST_CASE("anonymous pages: written ones are found, zero and untouched ones are 
     static_cast<void>(*static_cast<volatile char*>(area + 70 * kPageSize));  // maps the zero page
   });
   const std::vector<Found> expected = {{10, 20, false}, {50, 51, false}};
-  CHECK(scan(child.pid(), area, 100) == expected);
   // pagemap does not tell the zero page apart: it is found out when it is moved.
   const std::vector<Found> by_entry = {{10, 20, false}, {50, 51, false}, {70, 71, false}};
+  CHECK(scan(child.pid(), area, 100) ==
+        (kernel::probe("PAGEMAP_SCAN").available ? expected : by_entry));
   CHECK(scan(child.pid(), area, 100, PageScanMode::kPagemapOnly) == by_entry);
   munmap(area, 100 * kPageSize);
 }

@@ -6,6 +6,7 @@
 
 #include "engine/procfs/task_handle.h"
 #include "tests/support/catch.h"
+#include "tests/support/patience.h"
 
 using namespace cryostat;
 using procfs::VmFlags;
@@ -103,7 +104,8 @@ TEST_CASE("smaps: our own agrees with maps") {
     CHECK_FALSE(area.flags.has(VmFlags::kUnknown));
   }
   CHECK(seen);
-  CHECK(smaps->back().name == "[vsyscall]");
+  // Where the kernel has no vsyscall page (vsyscall=none) the vDSO or the stack is last.
+  CHECK(smaps->back().name.starts_with('['));
   munmap(page, 8192);
 }
 
@@ -134,6 +136,6 @@ TEST_CASE("smaps: three hundred areas parse in well under a millisecond") {
   }
   INFO("took " << best.count() << " ns");
 #if !defined(__SANITIZE_ADDRESS__)
-  CHECK(best < std::chrono::milliseconds(1));
+  CHECK(best < std::chrono::milliseconds(1) * testing::patience());
 #endif
 }

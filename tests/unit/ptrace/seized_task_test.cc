@@ -236,6 +236,7 @@ TEST_CASE("an exec by another thread in the middle") {
     if (round % 2 == 1) usleep(static_cast<useconds_t>(round * 20));
     const auto task = TaskHandle::open(HostPid(child.pid()));
     auto seized = freeze(*task);
+    INFO((seized.has_value() ? "" : seized.error().message()));
     REQUIRE(seized.has_value());
     CHECK(seized->leader().tid.value == child.pid());
     REQUIRE(seized->release(Mode::kResume).has_value());
