@@ -9,8 +9,11 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <string_view>
+#include <vector>
 
+#include "engine/base/unique_fd.h"
 #include "proto/sockets.pb.h"
 
 namespace cryostat::net {
@@ -25,6 +28,8 @@ constexpr int kSoPassPidfd = 76, kSoRcvMark = 75, kSoTxRehash = 74, kSoReserveMe
 
 enum class Setting : uint8_t {
   kPlain,
+  // Saved even where it is what a new socket has: that depends on the machine.
+  kAlways,
   // The kernel doubles what it is given; going over the limit has an option of its own.
   kSendBuffer,
   kReceiveBuffer,
@@ -42,7 +47,7 @@ struct Option {
 constexpr std::array kOptions = {
     Option{SOL_SOCKET, SO_SNDBUF, "SO_SNDBUF", sizeof(int), Setting::kSendBuffer},
     Option{SOL_SOCKET, SO_RCVBUF, "SO_RCVBUF", sizeof(int), Setting::kReceiveBuffer},
-    Option{SOL_SOCKET, kSoBufLock, "SO_BUF_LOCK"},
+    Option{SOL_SOCKET, kSoBufLock, "SO_BUF_LOCK", sizeof(int), Setting::kAlways},
     Option{SOL_SOCKET, SO_DEBUG, "SO_DEBUG"},
     Option{SOL_SOCKET, SO_REUSEADDR, "SO_REUSEADDR"},
     Option{SOL_SOCKET, SO_REUSEPORT, "SO_REUSEPORT"},
@@ -73,13 +78,13 @@ constexpr std::array kOptions = {
     Option{SOL_SOCKET, SO_PEEK_OFF, "SO_PEEK_OFF"},
     Option{SOL_SOCKET, SO_NOFCS, "SO_NOFCS"},
     Option{SOL_SOCKET, SO_SELECT_ERR_QUEUE, "SO_SELECT_ERR_QUEUE"},
-    Option{SOL_SOCKET, SO_BUSY_POLL, "SO_BUSY_POLL"},
+    Option{SOL_SOCKET, SO_BUSY_POLL, "SO_BUSY_POLL", sizeof(int), Setting::kAlways},
     Option{SOL_SOCKET, kSoPreferBusyPoll, "SO_PREFER_BUSY_POLL"},
     Option{SOL_SOCKET, kSoBusyPollBudget, "SO_BUSY_POLL_BUDGET"},
     Option{SOL_SOCKET, SO_MAX_PACING_RATE, "SO_MAX_PACING_RATE", sizeof(uint64_t)},
     Option{SOL_SOCKET, SO_ZEROCOPY, "SO_ZEROCOPY"},
     Option{SOL_SOCKET, SO_TXTIME, "SO_TXTIME", 8},
-    Option{SOL_SOCKET, kSoTxRehash, "SO_TXREHASH"},
+    Option{SOL_SOCKET, kSoTxRehash, "SO_TXREHASH", sizeof(int), Setting::kAlways},
     Option{SOL_SOCKET, kSoReserveMem, "SO_RESERVE_MEM"},
     Option{SOL_SOCKET, kSoRcvMark, "SO_RCVMARK"},
     Option{SOL_SOCKET, kSoRcvPriority, "SO_RCVPRIORITY"},
@@ -94,13 +99,38 @@ const Option* find_option(int level, int name) {
   return found == kOptions.end() ? nullptr : &*found;
 }
 
-// Empty with errno when the socket has no such option.
-Result<std::string> get(int socket, const Option& option) {
-  std::array<char, 64> value = {};
-  auto length = static_cast<socklen_t>(option.max_bytes);
-  if (getsockopt(socket, option.level, option.name, value.data(), &length) != 0)
-    return fail_errno(fmt::format("get {}", option.text));
-  return std::string(value.data(), length);
+// A value as getsockopt(2) gave it.
+struct Value {
+  std::array<char, 64> bytes = {};
+  socklen_t length = 0;
+  std::string_view text() const { return {bytes.data(), length}; }
+};
+
+// False with errno when the socket has no such option.
+bool get(int socket, const Option& option, Value& value) {
+  value.length = static_cast<socklen_t>(option.max_bytes);
+  return getsockopt(socket, option.level, option.name, value.bytes.data(), &value.length) == 0;
+}
+
+using Values = std::vector<std::string>;  // in the order of the table
+
+// Those of a new socket of the same sort; empty when none can be made.
+const Values& values_of_new(int socket_of_sort) {
+  std::array<int, 3> sort = {};
+  constexpr std::array kNames = {SO_DOMAIN, SO_TYPE, SO_PROTOCOL};
+  for (size_t i = 0; i < sort.size(); ++i) {
+    socklen_t length = sizeof sort[i];
+    (void)getsockopt(socket_of_sort, SOL_SOCKET, kNames[i], &sort[i], &length);
+  }
+  static thread_local std::map<std::array<int, 3>, Values> known;
+  const auto [found, is_new] = known.emplace(sort, Values());
+  const UniqueFd fresh(is_new ? socket(sort[0], sort[1] | SOCK_CLOEXEC, sort[2]) : -1);
+  if (!fresh) return found->second;
+  for (const auto& option : kOptions) {
+    Value value;
+    found->second.emplace_back(get(fresh.get(), option, value) ? value.text() : "");
+  }
+  return found->second;
 }
 
 int set_buffer(int socket, const Option& option, const std::string& wanted) {
@@ -115,7 +145,8 @@ int set_buffer(int socket, const Option& option, const std::string& wanted) {
 }
 
 int set(int socket, const Option& option, const std::string& value) {
-  if (option.setting != Setting::kPlain) return set_buffer(socket, option, value);
+  if (option.setting == Setting::kSendBuffer || option.setting == Setting::kReceiveBuffer)
+    return set_buffer(socket, option, value);
   return setsockopt(socket, option.level, option.name, value.data(),
                     static_cast<socklen_t>(value.size()));
 }
@@ -123,18 +154,21 @@ int set(int socket, const Option& option, const std::string& value) {
 }  // namespace
 
 Result<void> read_socket_options(int socket, SocketOptions& options) {
-  for (const auto& option : kOptions) {
-    auto value = get(socket, option);
-    if (!value) {
+  const auto& defaults = values_of_new(socket);
+  for (size_t i = 0; i < kOptions.size(); ++i) {
+    const auto& option = kOptions[i];
+    Value value;
+    if (!get(socket, option, value)) {
       // Other families, older kernels.
-      if (value.error().errno_value() == ENOPROTOOPT || value.error().errno_value() == EOPNOTSUPP)
-        continue;
-      return tl::unexpected(value.error());
+      if (errno == ENOPROTOOPT || errno == EOPNOTSUPP) continue;
+      return fail_errno(fmt::format("get {}", option.text));
     }
+    const bool is_default = !defaults.empty() && defaults[i] == value.text();
+    if (is_default && option.setting == Setting::kPlain) continue;
     auto& out = *options.Add();
     out.set_level(option.level);
     out.set_name(option.name);
-    out.set_value(std::move(*value));
+    out.set_value(std::string(value.text()));
   }
   return {};
 }
@@ -145,8 +179,8 @@ Result<void> apply_socket_options(int socket, const SocketOptions& options) {
     if (option == nullptr || wanted.value().size() > option->max_bytes)
       return fail(ErrorKind::kImages, fmt::format("unknown socket option {} of level {}",
                                                   wanted.name(), wanted.level()));
-    const auto now = get(socket, *option);
-    if (now && *now == wanted.value()) continue;
+    Value now;
+    if (get(socket, *option, now) && now.text() == wanted.value()) continue;
     if (set(socket, *option, wanted.value()) != 0)
       return tl::unexpected(
           Error::from_errno(errno, fmt::format("set {}", option->text)).as(ErrorKind::kMachine));

@@ -15,7 +15,8 @@ namespace cryostat::net {
 
 using SocketOptions = google::protobuf::RepeatedPtrField<pb::SocketOption>;
 
-// The value of every option of the table that this socket has. Changes nothing.
+// The value of every option of the table that is not what a new socket of this sort has, and the
+// buffer sizes. Changes nothing.
 Result<void> read_socket_options(int socket, SocketOptions& options);
 
 // Sets those that are not as wanted already, buffer sizes beyond the limits included

@@ -36,7 +36,7 @@ TEST_CASE("what was set on one socket is on the other") {
   if (family == AF_UNIX) set(from, SO_PASSCRED, 1);
   SocketOptions options;
   REQUIRE(read_socket_options(from.get(), options).has_value());
-  CHECK(options.size() > 20);
+  CHECK(options.size() >= 7);
   const auto applied = apply_socket_options(to.get(), options);
   INFO((applied ? "" : applied.error().message()));
   REQUIRE(applied.has_value());
