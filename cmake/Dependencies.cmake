@@ -43,7 +43,8 @@ target_compile_options(cryostat_deps INTERFACE -Wall -Wextra -Wno-missing-field-
 target_link_libraries(cryostat_deps INTERFACE Threads::Threads)
 if(CRYOSTAT_SANITIZE)
   # -O0: optimised, the checks take longer to compile than all else together; only libFuzzer needs speed.
-  target_compile_options(cryostat_deps INTERFACE -g1 -fsanitize=address,undefined -Wno-maybe-uninitialized
+  target_compile_options(cryostat_deps INTERFACE -g1 -fsanitize=address,undefined
+    -fno-sanitize-recover=undefined -Wno-maybe-uninitialized
     $<IF:$<BOOL:${CRYOSTAT_LIBFUZZER}>,-O1,-O0>)
   target_link_options(cryostat_deps INTERFACE -fsanitize=address,undefined)
   if(CRYOSTAT_LIBFUZZER)

@@ -76,7 +76,7 @@ Failure RecordReader::fail_at(const RecordView& record, std::string_view reason)
 // is long enough; a file that shrinks meanwhile is an error.
 Result<void> RecordReader::fill(uint64_t bytes) {
   if (end_ - begin_ >= bytes) return {};
-  std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+  if (begin_ != 0) std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
   end_ -= begin_;
   begin_ = 0;
   const uint64_t left_bytes = size_bytes_ - offset_;
