@@ -117,6 +117,7 @@ Result<void> run(int argc, char** argv) {
                                     {"help", no_argument, nullptr, 'h'},
                                     {}};
   Options options;
+  opterr = 0;  // told by the error
   for (int choice; (choice = getopt_long(argc, argv, "D:Vh", kOptions, nullptr)) != -1;) {
     if (choice == 'D') {
       options.directory = optarg;
@@ -129,7 +130,9 @@ Result<void> run(int argc, char** argv) {
       fmt::print("{}", kUsage);
       return {};
     } else {
-      return usage_error("wrong options");
+      if (optopt == 'D') return usage_error("option -D needs the name of a folder");
+      return usage_error(optopt != 0 ? fmt::format("unknown option -{}", static_cast<char>(optopt))
+                                     : fmt::format("unknown option {}", argv[optind - 1]));
     }
   }
   TRY(read_arguments(options, {argv + optind, argv + argc}));

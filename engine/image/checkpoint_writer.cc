@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -29,6 +30,16 @@ namespace {
 constexpr char kManifestDraft[] = "manifest.tmp";
 
 std::string name_of(FileType type) { return std::string(file_name(type)); }
+
+// Two dumps that write to one folder would each remove the other's files and call the rest a
+// checkpoint. The lock goes with the writer, however it ends. File systems without locks do
+// without.
+Result<void> lock_folder(int dir, const std::string& directory) {
+  if (flock(dir, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return {};
+  return tl::unexpected(
+      Error(ErrorKind::kFailed, fmt::format("another dump is writing to {}", directory))
+          .with_hint("give each dump a folder of its own with -D"));
+}
 
 // Removes what an earlier dump left, the manifest first.
 Result<void> remove_old(int dir, const std::string& directory) {
@@ -114,6 +125,7 @@ Result<CheckpointWriter> CheckpointWriter::create(const std::string& directory,
   if (!made && errno != EEXIST) return fail_errno(fmt::format("create folder {}", directory));
   UniqueFd dir(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!dir) return fail_errno(fmt::format("open folder {}", directory));
+  TRY(lock_folder(dir.get(), directory));
   CheckpointWriter writer(std::move(dir), directory, made);
   TRY(remove_old(writer.dir_.get(), directory));
   TRY(writer.create_pages(store));

@@ -22,7 +22,9 @@ class CheckpointWriter {
  public:
   // Creates the folder (0700, its parent must exist) if it is missing. A checkpoint that is already
   // in there is given up at once: its manifest goes first, so that no mix of old and new can be
-  // taken for a checkpoint. Call before the target is frozen: removing old page data takes time.
+  // taken for a checkpoint. The folder is locked (flock(2)) until the writer is gone: while another
+  // dump writes to it, this fails and touches nothing. Call before the target is frozen: removing
+  // old page data takes time.
   static Result<CheckpointWriter> create(const std::string& directory,
                                          const StoreOptions& store = {});
 

@@ -1,5 +1,6 @@
 #include "engine/image/files_image.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,10 +16,15 @@ namespace {
 constexpr int32_t kMaxFd = 0x7fffffc0 / 8;
 constexpr uint64_t kMaxFileBytes = uint64_t{1} << 63;
 constexpr uint64_t kMaxPipeBytes = uint64_t{1} << 31;
+// open(2) acts on these and forgets them: no open file has them, and a restore must not do what
+// they ask for (F_GETFL; do_dentry_open() in fs/open.c).
+constexpr uint32_t kNeverSaved = O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY;
 
 std::string wrong_with(const pb::Description& description) {
   if (description.kind_case() == pb::Description::KIND_NOT_SET)
     return "of no kind this build knows";
+  if ((description.flags() & kNeverSaved) != 0)
+    return fmt::format("flags {:#o} of an open that creates or empties", description.flags());
   if (description.owner_signal() > 64)
     return fmt::format("owner signal {}", description.owner_signal());
   if (description.has_pipe()) {

@@ -1,6 +1,7 @@
 #include "engine/image/task_image.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/user.h>
 
 #include <csignal>
@@ -42,6 +43,13 @@ std::string wrong_with(const pb::Task& task) {
   for (const auto& timer : task.posix_timers())
     if (timer.id() > INT32_MAX || !timers.insert(timer.id()).second)
       return fmt::format("POSIX timer id {} twice or out of range", timer.id());
+  for (const auto& limit : task.limits()) {
+    if (limit.resource() >= RLIM_NLIMITS)
+      return fmt::format("resource limit {} does not exist", limit.resource());
+    if (limit.soft() > limit.hard())
+      return fmt::format("resource limit {}: soft {} above hard {}", limit.resource(), limit.soft(),
+                         limit.hard());
+  }
   for (const auto& timer : task.interval_timers())
     if (timer.which() > 2) return fmt::format("interval timer {}", timer.which());
   return "";

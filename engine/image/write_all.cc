@@ -16,9 +16,14 @@ Error write_error(int errno_value, int fd, const std::string& path, uint64_t byt
     return std::move(error).with_hint(
         fmt::format("the disk quota is used up; {} more bytes are needed at least", bytes_left));
   if (errno_value != ENOSPC) return error;
-  struct statvfs info;
+  struct statvfs info {};
   const uint64_t free_bytes =
       fstatvfs(fd, &info) == 0 ? uint64_t{info.f_bavail} * info.f_frsize : 0;
+  // Not the bytes: the file system has no room for another file (tmpfs nr_inodes, ext4 inodes).
+  if (free_bytes > bytes_left && info.f_favail == 0) {
+    return std::move(error).with_hint(
+        "the file system has no inode left; remove some files or choose another folder with -D");
+  }
   return std::move(error).with_hint(fmt::format(
       "the file system is full: {} bytes are free, {} more are needed at least; free some "
       "space or choose another folder with -D",

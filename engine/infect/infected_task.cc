@@ -1,12 +1,14 @@
 #include "engine/infect/infected_task.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -135,6 +137,7 @@ class InfectedTask::Impl {
   Result<void> map_area();
   Result<void> park();
   Result<void> load_area();
+  Result<void> load_text_under_mdwe();
   Result<CallPart> run_call(ParasiteOp op, uint64_t data_offset, int32_t fd);
   Result<void> set_threads_inside(size_t count);
   Result<void> close_remote_fds();
@@ -209,10 +212,26 @@ Result<void> InfectedTask::Impl::load_area() {
       {std::as_bytes(std::span(&header, 1)).first(header_bytes), area_.header()}};
   TRY_IN(kernel::write_memory(pid(), parts), "load the parasite");
   if (executable_) return {};
-  TRY(check_remote(remote_syscall(SYS_mprotect, {area_.start.value, blob.text_bytes,
-                                                 PROT_READ | PROT_EXEC, 0, 0, 0}),
-                   "make the parasite executable", pid()));
+  const int64_t protected_now = TRY(remote_syscall(
+      SYS_mprotect, {area_.start.value, blob.text_bytes, PROT_READ | PROT_EXEC, 0, 0, 0}));
+  if (protected_now == -EACCES) return load_text_under_mdwe();
+  TRY(check_remote(protected_now, "make the parasite executable", pid()));
   return {};
+}
+
+// A task under PR_SET_MDWE never makes executable what could be written before. A fresh mapping may
+// be executable, and a tracer may write to it (FOLL_FORCE, which needs it to be private).
+Result<void> InfectedTask::Impl::load_text_under_mdwe() {
+  const auto text = parasite_blob::image().bytes.first(parasite_blob::image().text_bytes);
+  const int64_t address = TRY(check_remote(
+      remote_syscall(SYS_mmap, {area_.start.value, text.size(), PROT_READ | PROT_EXEC,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, ~uint64_t{0}, 0}),
+      "map the parasite executable", pid()));
+  const UniqueFd memory = TRY(seized_.task().proc().open_file("mem", O_RDWR));
+  const ssize_t put = pwrite(memory.get(), text.data(), text.size(), static_cast<off_t>(address));
+  if (put == static_cast<ssize_t>(text.size())) return {};
+  return fail_errno(put < 0 ? errno : EIO,
+                    fmt::format("load the parasite into pid {}", pid().value));
 }
 
 Result<CallPart> InfectedTask::Impl::run_call(ParasiteOp op, uint64_t data_offset, int32_t fd) {

@@ -27,7 +27,8 @@ using ptrace::SignalQueue;
 // How long the backstop waits for a thread it must stop before it can let it go.
 constexpr std::chrono::milliseconds kBackstopTimeout(200);
 constexpr std::chrono::seconds kKillTimeout(10);
-constexpr std::chrono::milliseconds kTracedCheck(50);
+// A thread that has not stopped after this long may be waiting for others to be collected.
+constexpr std::chrono::milliseconds kPatience(20);
 const StopRequest kNoStopRequest;
 
 // 'Z', 'S', …; 0 when the thread is gone.
@@ -46,22 +47,6 @@ int32_t tracer_of(const TaskHandle& task, Tid tid) {
   if (!text.has_value()) return 0;
   const auto status = procfs::parse_status(*text);
   return status.has_value() ? static_cast<int32_t>(status->tracer_pid) : 0;
-}
-
-// A thread that executes a program takes over the main thread's id. Waiting for that id then waits
-// for a thread that nobody traces, which only the engine's own child could ever answer.
-Result<WaitStatus> wait_while_traced(const TaskHandle& task, Tid tid, const Deadline& deadline,
-                                     const StopRequest& stop) {
-  for (;;) {
-    const auto slice =
-        Deadline::in(std::min<std::chrono::nanoseconds>(deadline.left(), kTracedCheck));
-    auto status = ptrace::wait(tid, slice, stop);
-    if (status.has_value() || !slice.expired() || deadline.expired()) return status;
-    if (status.error().kind() != ErrorKind::kFailed) return status;
-    TRY(stop.check());
-    if (tracer_of(task, tid) != gettid())
-      return fail(ErrorKind::kTargetGone, fmt::format("thread {} is no longer traced", tid.value));
-  }
 }
 
 // Why a living thread can't be seized.
@@ -92,6 +77,18 @@ Result<void> requeue_signal(Tid tid, int signal, const Deadline& deadline, const
   if (status.ended()) return {};
   TRY(ptrace::set_signal_mask(tid, mask));
   return stop.check();
+}
+
+// A second interrupt may have come after the thread had stopped for the first, and would stop it
+// again when it is resumed. One more makes sure that there is one, and the thread runs into it at
+// once: a stop takes all that were asked for before it (ptrace_stop() in kernel/signal.c).
+Result<WaitStatus> absorb_interrupt(Tid tid, const WaitStatus& status, const Deadline& deadline,
+                                    const StopRequest& stop) {
+  if (!status.is(WaitStatus::Kind::kInterrupted) && !status.is(WaitStatus::Kind::kGroupStop))
+    return status;
+  TRY(ptrace::interrupt(tid));
+  TRY(ptrace::resume(tid, PTRACE_CONT));
+  return ptrace::wait(tid, deadline, stop);
 }
 
 }  // namespace
@@ -137,7 +134,13 @@ Result<void> SeizedTask::seize_all(const Deadline& deadline, const StopRequest& 
     for (const int number : listed) {
       if (!known.contains(number)) fresh.emplace_back(number);
     }
-    if (fresh.empty()) break;
+    if (fresh.empty()) {
+      // An exec ends the threads beside it, those that stood already too.
+      if (seized_.size() != listed.size()) {
+        std::erase_if(seized_, [&](Tid tid) { return std::ranges::count(listed, tid.value) == 0; });
+      }
+      break;
+    }
     TRY(stop.check());
     if (deadline.expired()) {
       return fail(ErrorKind::kFailed,
@@ -198,8 +201,31 @@ Result<bool> SeizedTask::seize_thread(Tid tid) {
   return true;
 }
 
+// A thread that calls execve(2), and the leader of a task that ends, wait in the kernel for the
+// other threads, and those, once they are traced, for us to collect them. An exec may also swallow
+// the interrupt it was asked for (seen on 6.18): then the thread runs on and is asked again. And
+// the thread that executes a program takes over the main thread's id: waiting for that id then
+// waits for a thread that nobody traces, which only the engine's own child could ever answer.
+Result<WaitStatus> SeizedTask::wait_and_reap(Tid tid, const Deadline& deadline,
+                                             const StopRequest& stop) {
+  for (bool asked_again = false;; asked_again = true) {
+    const auto slice = std::min<std::chrono::nanoseconds>(deadline.left(), kPatience);
+    auto status = ptrace::wait(tid, Deadline::in(slice), stop);
+    if (status.has_value())
+      return asked_again ? absorb_interrupt(tid, *status, deadline, stop) : status;
+    if (status.error().kind() == ErrorKind::kTargetGone || deadline.expired()) return status;
+    TRY(stop.check());
+    for (const Tid other : seized_) {
+      if (other != tid && has_ended(thread_state(*task_, other))) (void)ptrace::poll(other);
+    }
+    if (tracer_of(*task_, tid) != gettid())
+      return fail(ErrorKind::kTargetGone, fmt::format("thread {} is no longer traced", tid.value));
+    (void)ptrace::interrupt(tid);
+  }
+}
+
 Result<bool> SeizedTask::settle(Tid tid, const Deadline& deadline, const StopRequest& stop) {
-  auto first = wait_while_traced(*task_, tid, deadline, stop);
+  auto first = wait_and_reap(tid, deadline, stop);
   for (;;) {
     if (!first.has_value()) {
       // After an exec by another thread, or an exit: no longer ours.

@@ -78,6 +78,7 @@ class SeizedTask {
   Result<void> seize_all(const Deadline& deadline, const StopRequest& stop);
   // False when the thread vanished meanwhile.
   Result<bool> seize_thread(Tid tid);
+  Result<WaitStatus> wait_and_reap(Tid tid, const Deadline& deadline, const StopRequest& stop);
   Result<bool> settle(Tid tid, const Deadline& deadline, const StopRequest& stop);
   Result<void> save_threads();
   Result<void> save_thread(SavedThread& thread);

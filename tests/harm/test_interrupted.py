@@ -196,6 +196,32 @@ def test_kill_a_dump_that_ends_the_target(test):
     victim.verdict()
 
 
+def test_dumps_between_execs(test):
+    """The thread that calls execve waits for the others to be collected: by us, once they are traced."""
+    victim = test.victim("execs")
+    images = test.path("images")
+    for number in range(60 if test.full else 20):
+        test.dump(victim, images, "-R", "--timeout", "5").ok()
+    test.dump_and_end(victim, images)
+    test.restore_detached(victim, images)
+    victim.verdict()
+
+
+def test_two_dumps_into_one_folder(test):
+    """One of them has the folder; whatever succeeds is whole, and the other is told why."""
+    first, second = test.victim("everything"), test.victim("simple")
+    images = test.path("images")
+    for number in range(20):
+        dumps = [start_dump(test, victim, images, "-R") for victim in (first, second)]
+        done = [(process.communicate(timeout=30)[1].decode(), process.returncode) for process in dumps]
+        for err, status in done:
+            test.check(status == 0 or "another dump is writing to" in err or "No such file" in err, err)
+        if any(status == 0 for _, status in done):
+            test.tool("cr-inspect", "-D", images, "verify").ok()
+    first.verdict()
+    second.verdict()
+
+
 def kill_restores(test, name, rounds):
     """A killed restore leaves nothing of the tree, or the whole of it."""
     victim = test.victim(name)

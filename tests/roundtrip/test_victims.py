@@ -27,6 +27,7 @@ def huge_pages():
 
 CASES = {
     "simple": round_trip("simple"),
+    "mdwe": round_trip("mdwe"),
     "threads": round_trip("threads"),
     "threads_100": round_trip("threads", "100"),
     "registers": round_trip("registers"),

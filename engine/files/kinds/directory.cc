@@ -6,6 +6,7 @@
 #include "engine/base/plan_report.h"
 #include "engine/files/file_check.h"
 #include "engine/files/file_place.h"
+#include "engine/files/proc_place.h"
 #include "engine/files/restore_context.h"
 #include "engine/files/unsupported.h"
 
@@ -18,6 +19,7 @@ bool DirectoryKind::matches(const OpenDescription& description) const {
 Result<void> DirectoryKind::collect(CollectContext&, const OpenDescription& description,
                                     pb::Description& image) const {
   auto path = TRY(locate_present(description, "directory"));
+  TRY(check_proc_place(description, path));
   image.mutable_directory()->set_path(std::move(path));
   image.mutable_directory()->set_mode(description.st.st_mode);
   return {};
@@ -28,6 +30,7 @@ bool DirectoryKind::owns(const pb::Description& image) const { return image.has_
 void DirectoryKind::check(CheckContext& context, const pb::Description& image,
                           PlanReport& report) const {
   const auto& directory = image.directory();
+  if (is_in_task_folder(directory.path())) return;
   if (check_type(context, directory.path(), directory.mode(), report) &&
       context.first_time(directory.path()))
     report.ok(directory.path(), "directory");

@@ -2,45 +2,18 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/magic.h>
 #include <sys/stat.h>
-
-#include <charconv>
 
 #include "engine/base/plan_report.h"
 #include "engine/files/collect_context.h"
 #include "engine/files/file_check.h"
 #include "engine/files/file_place.h"
+#include "engine/files/proc_place.h"
 #include "engine/files/restore_context.h"
 #include "engine/files/unsupported.h"
 #include "engine/procfs/task_handle.h"
 
 namespace cryostat::files {
-
-namespace {
-
-// A file below /proc/<number> belongs to a task: after a restore it exists only if it is the
-// target's own, and the files of its other threads do not exist yet when descriptors are opened.
-Result<void> check_proc_file(const std::string& path, HostPid pid) {
-  std::string_view rest = path;
-  constexpr std::string_view kProc = "/proc/";
-  if (!rest.starts_with(kProc)) return {};
-  rest.remove_prefix(kProc.size());
-  int owner = 0;
-  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), owner);
-  if (error != std::errc() || (end != rest.data() + rest.size() && *end != '/')) return {};
-  rest.remove_prefix(static_cast<size_t>(end - rest.data()));
-  if (owner != pid.value)
-    return fail(ErrorKind::kRefused,
-                fmt::format("{}: a file about another process can't be checkpointed", path));
-  const auto own_thread = fmt::format("/task/{}/", pid.value);
-  if (rest.starts_with("/task/") && !rest.starts_with(own_thread))
-    return fail(ErrorKind::kRefused,
-                fmt::format("{}: a file about a thread can't be checkpointed yet", path));
-  return {};
-}
-
-}  // namespace
 
 bool RegularKind::matches(const OpenDescription& description) const {
   return S_ISREG(description.st.st_mode) && disguised_object(description).empty();
@@ -49,7 +22,7 @@ bool RegularKind::matches(const OpenDescription& description) const {
 Result<void> RegularKind::collect(CollectContext&, const OpenDescription& description,
                                   pb::Description& image) const {
   auto path = TRY(locate_present(description, "file"));
-  if (description.fs_type == PROC_SUPER_MAGIC) TRY(check_proc_file(path, description.task->pid()));
+  TRY(check_proc_place(description, path));
   auto& file = *image.mutable_regular()->mutable_file();
   file.set_path(std::move(path));
   file.set_device(description.st.st_dev);

@@ -39,6 +39,14 @@ TEST_CASE("JSON: commas, escapes, bytes that are no text") {
         "null}");
 }
 
+TEST_CASE("JSON: bytes that only look like UTF-8") {
+  cli::JsonWriter json;
+  json.begin_object().field("a", "\xe0\x80\x80\xed\xa0\x80\xf4\x90\x80\x80€").end_object();
+  std::string replaced;
+  for (int i = 0; i < 10; ++i) replaced += "\\ufffd";
+  CHECK(json.text() == "{\"a\":\"" + replaced + "€\"}");
+}
+
 TEST_CASE("a failure is one JSON object on one line") {
   const std::string text = cli::json_failure("cr-dump", Error(ErrorKind::kUsage, "no"));
   CHECK(text.find("\"exit_code\":2") != std::string::npos);

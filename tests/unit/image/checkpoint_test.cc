@@ -9,6 +9,7 @@
 
 #include "engine/image/checkpoint_images.h"
 #include "engine/image/checkpoint_reader.h"
+#include "engine/image/checkpoint_writer.h"
 #include "tests/support/catch.h"
 #include "tests/unit/image/sample_checkpoint.h"
 
@@ -50,6 +51,20 @@ TEST_CASE("a checkpoint is read back as written") {
   REQUIRE(images->pagemap.runs(pb::PageRuns::SHARED_MEMORY, 1).empty());
   const StopRequest stop;
   REQUIRE(reader->verify_all_pages(4, stop));
+}
+
+TEST_CASE("a folder is written by one dump at a time") {
+  const TempFolder folder;
+  {
+    auto first = CheckpointWriter::create(folder.path());
+    REQUIRE(first);
+    const auto second = CheckpointWriter::create(folder.path());
+    REQUIRE_FALSE(second);
+    CHECK(second.error().message().find("another dump is writing to") != std::string::npos);
+    CHECK(fs::exists(folder.path() + "/pages.img"));
+  }
+  REQUIRE(write_sample(folder.path(), sample_parts()));
+  REQUIRE(read_everything(folder.path()));
 }
 
 TEST_CASE("images are readable by their owner only") {

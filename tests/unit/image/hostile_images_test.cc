@@ -1,4 +1,6 @@
 // Images with right checksums and wrong content: every contradiction is an error, none is believed.
+#include <fcntl.h>
+
 #include <functional>
 
 #include "engine/image/checkpoint_images.h"
@@ -46,6 +48,9 @@ TEST_CASE("hostile tasks") {
   expect_refused("signal 65", [](auto& p) { p.task.add_actions()->set_number(65); });
   expect_refused("no address space", [](auto& p) { p.task.set_address_space_id(2); });
   expect_refused("no descriptor table", [](auto& p) { p.task.set_descriptor_table_id(2); });
+  expect_refused("limit 16", [](auto& p) { p.task.add_limits()->set_resource(16); });
+  expect_refused("soft limit above the hard one",
+                 [](auto& p) { p.task.add_limits()->set_soft(1); });
   expect_refused("other pid in the manifest", [](auto& p) { p.manifest.set_pids(0, 7); });
 }
 
@@ -91,6 +96,9 @@ TEST_CASE("hostile descriptors") {
   expect_refused("huge number", [](auto& p) { p.table.mutable_entries(0)->set_fd(0x7fffffff); });
   expect_refused("number twice", [](auto& p) { *p.table.add_entries() = p.table.entries(0); });
   expect_refused("no kind", [](auto& p) { p.descriptions[0].clear_kind(); });
+  for (const int flag : {O_CREAT, O_EXCL, O_TRUNC, O_NOCTTY})
+    expect_refused("an open that changes the file",
+                   [flag](auto& p) { p.descriptions[0].set_flags(static_cast<uint32_t>(flag)); });
   expect_refused("no ghost", [](auto& p) { p.descriptions[0].mutable_regular()->set_ghost_id(1); });
   expect_refused("no memfd",
                  [](auto& p) { p.descriptions[0].mutable_mem_fd()->set_shared_memory_id(1); });
