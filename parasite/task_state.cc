@@ -42,6 +42,8 @@ void collect_attributes(wire::TaskStateReport* report) {
   report->thp_disable = static_cast<int32_t>(raw_syscall(__NR_prctl, kPrGetThpDisable));
   report->memory_merge = static_cast<int32_t>(raw_syscall(__NR_prctl, kPrGetMemoryMerge));
   report->mdwe = static_cast<int32_t>(raw_syscall(__NR_prctl, kPrGetMdwe));
+  const long barriers = raw_syscall(__NR_membarrier, kMembarrierGetRegistrations);
+  report->membarrier_registrations = barriers > 0 ? static_cast<uint32_t>(barriers) : 0;
   int32_t subreaper = 0;
   note(report, raw_syscall(__NR_prctl, kPrGetChildSubreaper, address_of(&subreaper)));
   report->child_subreaper = subreaper;

@@ -68,6 +68,8 @@ int rebuild_task(RestorerPlan& plan) {
   if (const int error = close_service_fds(plan)) return error;
   enter_step(plan, RestorerStep::kFileLocks);
   if (const int error = set_file_locks(plan)) return error;
+  enter_step(plan, RestorerStep::kTaskState);
+  if (const int error = register_barriers(plan.task, &plan.detail)) return error;
   enter_step(plan, RestorerStep::kThreads);
   if (const int error = create_threads(plan, thread_main)) return error;
   enter_step(plan, RestorerStep::kTaskState);

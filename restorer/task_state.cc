@@ -92,6 +92,14 @@ void set_attributes(const TaskState& state, StateStep& step) {
 
 }  // namespace
 
+int register_barriers(const TaskState& state, uint64_t* detail) {
+  StateStep step;
+  for (uint64_t bit = 0; bit < 32; ++bit)
+    if (state.membarrier_registrations >> bit & 1)
+      step.run(StateCall::kMembarrier, bit, __NR_membarrier, 1ull << bit);
+  return step.finish(detail);
+}
+
 int apply_task_state(const TaskState& state, void* arena, uint64_t* detail) {
   StateStep step;
   set_actions(state, step);

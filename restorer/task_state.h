@@ -5,6 +5,10 @@
 
 namespace cryostat::restorer {
 
+// What the task uses of membarrier(2). Before there are threads: the kernel then need not wait for
+// other processors. Returns as apply_task_state().
+int register_barriers(const wire::TaskState& state, uint64_t* detail);
+
 // The leader calls this after all threads exist and before any of them applies its own state:
 // signal handlers, permissions for extended registers, seccomp filters common to all threads.
 // Precondition: all signals blocked, seccomp suspended by the tracer. Returns 0 or -errno, and then

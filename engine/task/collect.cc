@@ -223,6 +223,7 @@ void describe_address_space(const wire::TaskStateReport& report, pb::AddressSpac
   space.set_thp_disabled(report.thp_disable > 0);
   space.set_thp_disable_flags(static_cast<uint32_t>(std::max(0, report.thp_disable)));
   space.set_memory_merge(report.memory_merge == 1);
+  space.set_membarrier_registrations(report.membarrier_registrations);
   space.set_mdwe(static_cast<uint32_t>(std::max(0, report.mdwe)));
 }
 

@@ -35,6 +35,8 @@ const char* words_of(StateCall call) {
       return "enable memory merging";
     case StateCall::kMdwe:
       return "deny write-execute memory";
+    case StateCall::kMembarrier:
+      return "register membarrier command {}";
     case StateCall::kXcomp:
       return "ask for extended state component {}";
     case StateCall::kSeccomp:

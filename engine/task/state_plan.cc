@@ -39,6 +39,7 @@ Result<void> fill_task_state(const pb::Task& task, const std::vector<pb::Thread>
   state.child_subreaper = task.child_subreaper() ? 1 : 0;
   state.memory_merge = space.memory_merge() ? 1 : 0;
   state.mdwe = static_cast<int32_t>(space.mdwe());
+  state.membarrier_registrations = space.membarrier_registrations();
   return {};
 }
 

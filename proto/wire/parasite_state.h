@@ -61,9 +61,12 @@ struct TaskStateReport {
   int32_t memory_merge = 0;        // PR_GET_MEMORY_MERGE (6.4)
   int32_t mdwe = 0;                // PR_GET_MDWE (6.3)
   int32_t ldt_bytes = 0;           // modify_ldt(2) read: bytes of a local descriptor table in use
-  uint64_t program_break = 0;      // brk(0)
-  uint64_t xcomp_permitted = 0;    // ARCH_GET_XCOMP_PERM; 0 when the kernel has no such call
-  uint64_t untag_mask = 0;         // ARCH_GET_UNTAG_MASK: all ones unless LAM is on
+  // MEMBARRIER_CMD_GET_REGISTRATIONS (6.3); 0 where the kernel can't tell.
+  uint32_t membarrier_registrations = 0;
+  uint32_t reserved = 0;
+  uint64_t program_break = 0;    // brk(0)
+  uint64_t xcomp_permitted = 0;  // ARCH_GET_XCOMP_PERM; 0 when the kernel has no such call
+  uint64_t untag_mask = 0;       // ARCH_GET_UNTAG_MASK: all ones unless LAM is on
 };
 
 // State of one thread, collected by that thread. general registers only, no stack memory of its

@@ -135,6 +135,7 @@ struct TaskState {
   int32_t child_subreaper = 0;
   int32_t memory_merge = 0;
   int32_t mdwe = 0;
+  uint32_t membarrier_registrations = 0;  // commands of membarrier(2) to give
   int32_t thread_count = 1;
 };
 
@@ -179,6 +180,7 @@ enum class StateCall : uint32_t {
   kMceKill,
   kPersonality,
   kTidAddress,
+  kMembarrier,
   kCount,
 };
 constexpr uint64_t state_detail(StateCall call, uint64_t subject = 0) {

@@ -27,6 +27,7 @@ def huge_pages():
 
 CASES = {
     "simple": round_trip("simple"),
+    "barriers": round_trip("barriers"),
     "mdwe": round_trip("mdwe"),
     "threads": round_trip("threads"),
     "threads_100": round_trip("threads", "100"),
