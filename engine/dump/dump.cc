@@ -151,9 +151,11 @@ Result<void> Dump::freeze() {
     TRY(tree_->freeze(deadline, stop_, refusals_));
   }
   const Span span("inject");
-  for (const auto& task : tree_->live()) TRY(task->inject(deadline, stop_));
-  // With the parasite's area, which shows the flags of new mappings.
-  if (tree_->live().size() == 1) smaps_->request(tree_->root().handle());
+  for (const auto& task : tree_->live()) {
+    TRY(task->inject(deadline, stop_));
+    // With the parasite's area, which shows the flags of new mappings.
+    smaps_->request(task->handle());
+  }
   return {};
 }
 
@@ -166,9 +168,8 @@ Result<void> Dump::collect() {
   {
     const Span span("collect memory");
     uint32_t id = 0;
-    memory::SmapsReader* const smaps = tree_->live().size() == 1 ? &*smaps_ : nullptr;
     for (const auto& task : tree_->live())
-      TRY(task->collect_memory(++id, options_, smaps, shared_memory_, mapped_files_, refusals_));
+      TRY(task->collect_memory(++id, options_, *smaps_, shared_memory_, mapped_files_, refusals_));
   }
   {
     const Span span("collect files");

@@ -25,7 +25,7 @@ Result<void> TaskDump::collect_task(Refusals& refusals) {
 }
 
 Result<void> TaskDump::collect_memory(uint32_t id, const Options& options,
-                                      memory::SmapsReader* smaps,
+                                      memory::SmapsReader& smaps,
                                       memory::SharedMemoryTable& shared_memory,
                                       memory::MappedFileTable& mapped_files, Refusals& refusals) {
   memory::CollectOptions collect;
@@ -33,7 +33,7 @@ Result<void> TaskDump::collect_memory(uint32_t id, const Options& options,
   collect.parasite_area = {infected_->area_start().value, infected_->area_end().value};
   collect.current_brk = RemoteAddr(task_->report.program_break);
   collect.ghost_limit_bytes = options.ghost_limit_bytes;
-  collect.smaps = smaps;
+  collect.smaps = &smaps;
   space_.emplace(
       TRY(memory::collect_address_space(handle_, collect, shared_memory, mapped_files, refusals)));
   task::describe_address_space(task_->report, space_->space);

@@ -51,9 +51,8 @@ class TaskDump {
   Result<void> inject(const Deadline& deadline, const StopRequest& stop);
 
   Result<void> collect_task(Refusals& refusals);
-  // `id`: of its address space in the images. `smaps`: was asked for the task; null: it is read
-  // now.
-  Result<void> collect_memory(uint32_t id, const Options& options, memory::SmapsReader* smaps,
+  // `id`: of its address space in the images. `smaps`: was asked for the task.
+  Result<void> collect_memory(uint32_t id, const Options& options, memory::SmapsReader& smaps,
                               memory::SharedMemoryTable& shared_memory,
                               memory::MappedFileTable& mapped_files, Refusals& refusals);
   // Copies its pages into the checkpoint, or forks them (`snapshots`) and copies only what is not
