@@ -68,6 +68,8 @@ po::options_description dump_table() {
       ("external", texts("KIND[ID]:KEY"),
        "what lies outside and is handed in at the restore: file[MNT_ID:INODE], tty[RDEV:DEV], "
        "pipe[INODE], unix[INODE]; may be repeated")  //
+      ("link-remap", po::bool_switch(),
+       "link files deleted under their name but linked elsewhere beside it")  //
       ("ghost-limit", text("SIZE"),
        "largest deleted-but-open file to save, in bytes or with K, M, G (default: 1M)");
   return table;
@@ -91,7 +93,7 @@ po::options_description restore_table() {
 
 po::options_description compatible_table() {
   po::options_description table("Compatible");
-  table.add_options()("file-locks,l", po::bool_switch(), "file locks are always saved");
+  table.add_options()("file-locks,l", po::bool_switch(), "cr-dump: save locks on files too");
   return table;
 }
 

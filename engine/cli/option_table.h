@@ -12,7 +12,7 @@ boost::program_options::options_description shared_table();
 boost::program_options::options_description dump_table();
 // -d -S --pidfile -s --dry-run --restore-threads
 boost::program_options::options_description restore_table();
-// -l/--file-locks: accepted for scripts written for criu, where it is what is done anyway.
+// -l/--file-locks: of cr-dump; accepted by cr-restore as well, which needs no permission.
 boost::program_options::options_description compatible_table();
 // --vdso: accepted, not shown by --help; for measurements and tests.
 boost::program_options::options_description restore_hidden_table();

@@ -142,6 +142,8 @@ Result<DumpOptions> parse_dump(std::span<const char* const> arguments, const Con
   if (options.shared.help || options.shared.version) return options;
   TRY(read_common(values, &options.dump));
   TRY(read_after(values, &options.dump.after));
+  options.dump.link_remap = is_on(values, "link-remap");
+  options.dump.file_locks = is_on(values, "file-locks");
   TRY(read_value(values, "ghost-limit", parse_size, &options.dump.ghost_limit_bytes));
   constexpr Word<dump::Transfer> kTransfers[] = {{"auto", dump::Transfer::kAuto},
                                                  {"parasite", dump::Transfer::kParasite},

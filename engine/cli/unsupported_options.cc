@@ -18,8 +18,6 @@ constexpr std::string_view kServer = "page servers are not there yet";
 constexpr std::string_view kLazy = "lazy restore is not there yet";
 constexpr std::string_view kNamespaces = "other namespaces can't be checkpointed yet";
 constexpr std::string_view kCgroups = "control groups are left alone for now";
-constexpr std::string_view kLinks =
-    "files unlinked under this name but linked elsewhere are refused for now";
 
 constexpr std::array kTable = std::to_array<Unsupported>({
     {"tcp-established", kTcp},
@@ -58,11 +56,10 @@ constexpr std::array kTable = std::to_array<Unsupported>({
     {"cgroup-dump-controller", kCgroups},
     {"cgroup-yard", kCgroups},
     {"freeze-cgroup", kCgroups},
-    {"link-remap", kLinks},
     {"exec-cmd", "the root task can't be replaced after a restore"},
     {"evasive-devices", "devices are opened by the path they had"},
-    {"force-irmap", "inotify watches can't be checkpointed yet"},
-    {"irmap-scan-path", "inotify watches can't be checkpointed yet"},
+    {"force-irmap", "watched files are found by their handles"},
+    {"irmap-scan-path", "watched files are found by their handles"},
     {"lsm-profile", "security labels can't be checkpointed yet"},
     {"lsm-mount-context", "security labels can't be checkpointed yet"},
     {"cpu-cap", "the processor is always compared by name"},

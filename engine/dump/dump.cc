@@ -176,6 +176,8 @@ Result<void> Dump::collect() {
     const std::vector<const TaskHandle*> handles = tree_->handles();
     files_.emplace(TRY(files::collect_descriptors(handles,
                                                   {.shell_job = options_.shell_job,
+                                                   .file_locks = options_.file_locks,
+                                                   .link_remap = options_.link_remap,
                                                    .ghost_limit_bytes = options_.ghost_limit_bytes,
                                                    .external = options_.external,
                                                    .engine_fds = {}},
@@ -258,6 +260,7 @@ Result<void> Dump::commit() {
   TRY(memory::write_memory_objects(mapped_files_, shared_memory_, *writer_));
   TRY(writer_->append(image::FileType::kStats, outcome().stats));
   TRY(writer_->commit(make_manifest(tasks_, options_)));
+  files_->keep_links();
   log::info("checkpoint {} is complete", options_.images_dir);
   return {};
 }

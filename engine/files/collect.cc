@@ -26,6 +26,7 @@ struct FilesCollection::Data {
   std::vector<pb::Description> descriptions;
   std::vector<PendingGhost> ghosts;
   std::vector<pb::DescriptorTable> tables;
+  RemapLinks links;
 };
 
 FilesCollection::FilesCollection() : data_(std::make_unique<Data>()) {}
@@ -37,6 +38,18 @@ size_t FilesCollection::descriptor_count() const {
   size_t count = 0;
   for (const auto& table : data_->tables) count += static_cast<size_t>(table.entries_size());
   return count;
+}
+void FilesCollection::keep_links() { data_->links.keep(); }
+
+bool FilesCollection::has_terminal(uint32_t tty_nr) const {
+  constexpr uint32_t kSlaveMajor = 136;
+  const uint32_t index = (tty_nr & 0xff) | (tty_nr >> 12 & 0xfff00);
+  if ((tty_nr >> 8 & 0xfff) != kSlaveMajor) return false;
+  for (const auto& description : data_->descriptions)
+    if (description.has_pty() && description.pty().has_state() &&
+        description.pty().index() == index)
+      return true;
+  return false;
 }
 
 namespace {
@@ -66,8 +79,7 @@ Result<pb::Description> collect_one(CollectContext& context, OpenDescription& de
     return fail(ErrorKind::kRefused, std::move(reason));
   }
   TRY(collect_locks(context, description, image));
-  if (!description.is_path_only())
-    TRY(collect_owner(description.copy.get(), description.task->pid(), image));
+  if (!description.is_path_only()) TRY(collect_owner(context, description.copy.get(), image));
   TRY(kind->collect(context, description, image));
   return image;
 }
@@ -109,6 +121,7 @@ Result<FilesCollection> collect_descriptors(std::span<const TaskHandle* const> t
     add_entries(description, data.tables);
   }
   data.ghosts = context.take_ghosts();
+  data.links = std::move(context.remap_links);
   return collection;
 }
 

@@ -28,7 +28,9 @@ class Description;
 namespace cryostat::files {
 
 struct CollectOptions {
-  bool shell_job = false;                 // terminals may be saved as "the terminal of the job"
+  bool shell_job = false;   // terminals may be saved as "the terminal of the job"
+  bool file_locks = false;  // locks may be saved; while there is no target, nobody holds them
+  bool link_remap = false;  // files linked elsewhere may get a link for the checkpoint
   uint64_t ghost_limit_bytes = 1u << 20;  // largest deleted-but-open file whose content is saved
   // What lies outside and is handed in at the restore.
   std::vector<ExternalName> external = {};
@@ -47,6 +49,12 @@ class FilesCollection {
 
   size_t description_count() const;
   size_t descriptor_count() const;
+  // The terminal of this device number (tty_nr of proc_pid_stat(5)) is a pseudoterminal whose
+  // master the target has.
+  bool has_terminal(uint32_t tty_nr) const;
+  // The checkpoint is complete: links made for it (--link-remap) stay. Without this call they go
+  // with the collection.
+  void keep_links();
   // Of the table of the nth task; goes into pb::Task.descriptor_table_id.
   static uint32_t table_id(size_t task) { return static_cast<uint32_t>(task + 1); }
 

@@ -106,17 +106,17 @@ Result<void> CollectContext::read_unix_sockets() {
   return {};
 }
 
-Result<bool> CollectContext::watches_current_file(const OpenDescription& epoll, uint32_t table,
-                                                  int fd, uint32_t nth) const {
-  struct kcmp_epoll_slot slot = {};
-  slot.efd = static_cast<uint32_t>(epoll.fd().value);
-  slot.tfd = static_cast<uint32_t>(fd);
-  slot.toff = nth;
-  const long order = syscall(SYS_kcmp, tasks_[table]->pid().value, epoll.task->pid().value,
-                             KCMP_EPOLL_TFD, fd, &slot);
+Result<bool> CollectContext::watches(const OpenDescription& epoll, int watched_fd, uint32_t nth,
+                                     const DescriptorSlot& slot) const {
+  struct kcmp_epoll_slot watch = {};
+  watch.efd = static_cast<uint32_t>(epoll.fd().value);
+  watch.tfd = static_cast<uint32_t>(watched_fd);
+  watch.toff = nth;
+  const long order = syscall(SYS_kcmp, tasks_[slot.table]->pid().value, epoll.task->pid().value,
+                             KCMP_EPOLL_TFD, slot.fd.value, &watch);
   if (order >= 0) return order == 0;
   if (errno == EBADF || errno == ENOENT) return false;
-  return fail_errno(fmt::format("kcmp watch on {} of {}", fd, epoll.label()));
+  return fail_errno(fmt::format("kcmp watch on {} of {}", watched_fd, epoll.label()));
 }
 
 uint32_t CollectContext::object_id(const OpenDescription& description) {

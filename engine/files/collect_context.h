@@ -13,6 +13,7 @@
 #include "engine/base/ids.h"
 #include "engine/files/collect.h"
 #include "engine/files/in_flight.h"
+#include "engine/files/link_remap.h"
 #include "engine/files/open_description.h"
 #include "engine/net/sock_diag.h"
 
@@ -39,6 +40,8 @@ class CollectContext {
   const CollectOptions& options() const { return options_; }
   memory::SharedMemoryTable& shared_memory() { return shared_memory_; }
 
+  // Every open description there is, by id.
+  const std::vector<OpenDescription>& descriptions() const { return all_; }
   // The open description behind a number of a table; nullptr when it is closed.
   const OpenDescription* description_at(uint32_t table, int fd) const;
   // Every open description of the same object (both ends of a pipe, say), `description` included.
@@ -50,10 +53,10 @@ class CollectContext {
   Result<UniqueFd> copy_of(const OpenDescription& description) const;
   // What waits in a UNIX socket.
   const FilesInFlight& in_flight() const { return in_flight_; }
-  // kcmp(2): is the file an epoll instance watches as `fd` the one that `fd` names now in a table?
+  // kcmp(2): is the file an epoll instance watches as `watched_fd` the one that a slot names?
   // `nth` counts the watches this instance has under the same number, from 0.
-  Result<bool> watches_current_file(const OpenDescription& epoll, uint32_t table, int fd,
-                                    uint32_t nth) const;
+  Result<bool> watches(const OpenDescription& epoll, int watched_fd, uint32_t nth,
+                       const DescriptorSlot& slot) const;
 
   // The one id of this deleted file; opened for reading the first time.
   Result<uint32_t> ghost_id(const OpenDescription& description, std::string path);
@@ -73,6 +76,8 @@ class CollectContext {
 
   // Ids of BPF maps whose elements are saved already.
   std::set<uint32_t> bpf_maps;
+
+  RemapLinks remap_links;
 
   std::vector<PendingGhost> take_ghosts() { return std::move(ghosts_); }
 

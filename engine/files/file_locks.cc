@@ -5,10 +5,12 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
 #include "engine/base/plan_report.h"
+#include "engine/files/collect.h"
 #include "engine/files/collect_context.h"
 #include "engine/files/restore_context.h"
 #include "engine/image/files_image.h"
@@ -37,13 +39,21 @@ std::optional<pb::FileLock::Sort> sort_of(std::string_view word) {
   if (word == "POSIX") return pb::FileLock::POSIX;
   if (word == "OFDLCK") return pb::FileLock::OFD;
   if (word == "FLOCK") return pb::FileLock::FLOCK;
+  if (word == "LEASE") return pb::FileLock::LEASE;
   return std::nullopt;
 }
 
 std::string_view sort_name(pb::FileLock::Sort sort) {
-  return sort == pb::FileLock::POSIX ? "record lock"
-         : sort == pb::FileLock::OFD ? "OFD lock"
-                                     : "flock";
+  switch (sort) {
+    case pb::FileLock::POSIX:
+      return "record lock";
+    case pb::FileLock::OFD:
+      return "OFD lock";
+    case pb::FileLock::FLOCK:
+      return "flock";
+    default:
+      return "lease";
+  }
 }
 
 short lock_type(const pb::FileLock& lock) {
@@ -63,12 +73,17 @@ bool can_set(const OpenDescription& description, const pb::FileLock& lock) {
   return lock.exclusive() ? description.writable() : description.readable();
 }
 
-// The description the lock is saved with: the lowest one of the file that can set it again.
-bool belongs_here(const CollectContext& context, const OpenDescription& description,
+bool has_table(const OpenDescription& description, uint32_t table) {
+  return std::any_of(description.slots.begin(), description.slots.end(),
+                     [table](const auto& slot) { return slot.table == table; });
+}
+
+// The description a record lock of this table is saved with: the lowest one of the file, among
+// those the table has, that can set it again.
+bool belongs_here(const CollectContext& context, const OpenDescription& description, uint32_t table,
                   const pb::FileLock& lock) {
-  if (lock.sort() != pb::FileLock::POSIX) return true;
   for (const auto* other : context.same_object(description))
-    if (can_set(*other, lock)) return other->id == description.id;
+    if (has_table(*other, table) && can_set(*other, lock)) return other->id == description.id;
   return false;
 }
 
@@ -84,7 +99,7 @@ Result<pb::FileLock> parse_lock(std::string_view text) {
   const auto whole = text;
   (void)take_word(text);  // "1:"
   const auto sort = take_word(text);
-  (void)take_word(text);  // ADVISORY, or what breaks a lease
+  const auto state = take_word(text);  // ADVISORY; of a lease ACTIVE, BREAKING or BREAKER
   const auto access = take_word(text);
   (void)take_word(text);  // pid, -1 for OFD locks
   (void)take_word(text);  // major:minor:inode
@@ -92,7 +107,8 @@ Result<pb::FileLock> parse_lock(std::string_view text) {
   const auto end_word = take_word(text);
   const auto end = end_word == "EOF" ? std::optional<uint64_t>(0) : to_number(end_word);
   const auto known = sort_of(sort);
-  if (sort == "LEASE") return fail(ErrorKind::kRefused, "lease on a file can't be checkpointed");
+  if (sort == "LEASE" && state != "ACTIVE")
+    return fail(ErrorKind::kRefused, "lease that is being broken can't be checkpointed");
   if (!known || (access != "READ" && access != "WRITE") || !start || !end)
     return fail(ErrorKind::kRefused, fmt::format("lock \"{}\" can't be checkpointed", whole));
   pb::FileLock lock;
@@ -105,11 +121,23 @@ Result<pb::FileLock> parse_lock(std::string_view text) {
 
 Result<void> collect_locks(const CollectContext& context, const OpenDescription& description,
                            pb::Description& image) {
-  for (const auto& text : description.info.locks) {
-    auto lock = TRY(parse_lock(text));
-    if (belongs_here(context, description, lock)) *image.add_locks() = std::move(lock);
+  const auto* last = &description.slots.front();
+  for (const auto& slot : description.slots) {
+    const bool first = &slot == &description.slots.front();
+    // Further numbers of a table show the same; record locks are shown to their own table only.
+    if (!first && slot.table == last->table) continue;
+    last = &slot;
+    for (const auto& text : slot.locks) {
+      auto lock = TRY(parse_lock(text));
+      const bool posix = lock.sort() == pb::FileLock::POSIX;
+      if (posix ? !belongs_here(context, description, slot.table, lock) : !first) continue;
+      if (posix) lock.set_table_id(FilesCollection::table_id(slot.table));
+      *image.add_locks() = std::move(lock);
+    }
   }
-  return {};
+  if (image.locks().empty() || context.options().file_locks) return {};
+  return fail(ErrorKind::kRefused, fmt::format("{} on {} is held; add --file-locks (-l)",
+                                               sort_name(image.locks(0).sort()), description.link));
 }
 
 void check_locks(CheckContext& context, const pb::Description& image, PlanReport& report) {
@@ -129,7 +157,8 @@ void check_locks(CheckContext& context, const pb::Description& image, PlanReport
     return;
   }
   for (const auto& lock : image.locks()) {
-    if (lock.sort() == pb::FileLock::FLOCK) continue;  // can't be asked about, only taken
+    // The others can't be asked about, only taken.
+    if (lock.sort() != pb::FileLock::POSIX && lock.sort() != pb::FileLock::OFD) continue;
     auto range = to_flock(lock);
     if (fcntl(fd.get(), F_GETLK, &range) != 0 || range.l_type == F_UNLCK) continue;
     report.missing(subject, fmt::format("process {} holds it now", range.l_pid),
@@ -147,6 +176,8 @@ Result<void> restore_locks(int fd, const pb::Description& image) {
     } else if (lock.sort() == pb::FileLock::OFD) {
       auto range = to_flock(lock);
       result = fcntl(fd, F_OFD_SETLK, &range);
+    } else if (lock.sort() == pb::FileLock::LEASE) {
+      result = fcntl(fd, F_SETLEASE, lock_type(lock));
     }
     if (result == 0) continue;
     if (errno == EAGAIN || errno == EACCES) return held_elsewhere(image, lock);
@@ -155,9 +186,10 @@ Result<void> restore_locks(int fd, const pb::Description& image) {
   return {};
 }
 
-void append_posix_locks(int fd, const pb::Description& image, std::vector<wire::FileLock>& locks) {
+void append_posix_locks(int fd, uint32_t table_id, const pb::Description& image,
+                        std::vector<wire::FileLock>& locks) {
   for (const auto& lock : image.locks()) {
-    if (lock.sort() != pb::FileLock::POSIX) continue;
+    if (lock.sort() != pb::FileLock::POSIX || lock.table_id() != table_id) continue;
     wire::FileLock record;
     record.fd = fd;
     record.type = lock_type(lock);

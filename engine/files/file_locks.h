@@ -22,11 +22,12 @@ class CollectContext;
 struct OpenDescription;
 
 // "1: POSIX  ADVISORY  WRITE 42 08:01:1234 0 EOF", the text after "lock:" in fdinfo. kRefused, with
-// the reason only, for leases and sorts of locks this build doesn't know.
+// the reason only, for leases that are being broken and sorts of locks this build doesn't know.
 Result<pb::FileLock> parse_lock(std::string_view text);
 
-// Fills `locks`. A record lock shows at every descriptor the process has of the file; it is
-// written with the first description that is open in a way the lock needs.
+// Fills `locks`; kRefused unless they may be saved (CollectOptions::file_locks). A record lock
+// shows at every descriptor its process has of the file; it is written with the first description
+// of that process that is open in a way the lock needs.
 Result<void> collect_locks(const CollectContext& context, const OpenDescription& description,
                            pb::Description& image);
 
@@ -38,7 +39,9 @@ void check_locks(CheckContext& context, const pb::Description& image, PlanReport
 // left for the restorer. kMachine when somebody else has one.
 Result<void> restore_locks(int fd, const pb::Description& image);
 
-// Appends the description's record locks, to be set through descriptor `fd`.
-void append_posix_locks(int fd, const pb::Description& image, std::vector<wire::FileLock>& locks);
+// Appends the record locks that the tasks of one table have through this description, to be set
+// through descriptor `fd`.
+void append_posix_locks(int fd, uint32_t table_id, const pb::Description& image,
+                        std::vector<wire::FileLock>& locks);
 
 }  // namespace cryostat::files

@@ -60,19 +60,27 @@ Result<FilePlace> locate_file(const OpenDescription& description) {
   // Some file systems never count a directory's links down to 0; the mark alone decides there.
   if (description.st.st_nlink == 0 || (marked && S_ISDIR(description.st.st_mode)))
     return FilePlace{path, Presence::kDeleted};
-  if (marked) {
-    return refuse(fmt::format(
-        "{} was deleted but the file has another hard link, it can't be found by path", path));
-  }
+  if (marked) return FilePlace{path, Presence::kElsewhere};
   return refuse(fmt::format(
       "{} does not lead to the open file any more (replaced, or hidden by a mount)", path));
+}
+
+std::string directory_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
 }
 
 Result<std::string> locate_present(const OpenDescription& description, std::string_view what) {
   auto place = TRY(locate_file(description));
   if (place.presence == Presence::kDeleted)
     return refuse(fmt::format("deleted {} ({}) can't be checkpointed", what, place.path));
+  if (place.presence == Presence::kElsewhere) return refuse_elsewhere(place.path);
   return std::move(place.path);
+}
+
+Failure refuse_elsewhere(const std::string& path) {
+  return refuse(
+      fmt::format("{} was deleted but the file has another hard link; add --link-remap", path));
 }
 
 }  // namespace cryostat::files

@@ -9,6 +9,7 @@
 #include <array>
 
 #include "engine/files/collect_context.h"
+#include "engine/files/file_place.h"
 #include "engine/image/checkpoint_writer.h"
 #include "proto/files.pb.h"
 
@@ -77,6 +78,13 @@ Result<UniqueFd> open_nameless(const std::string& directory, Linkable linkable) 
   return fail(ErrorKind::kFailed, fmt::format("no free name in {}", directory));
 }
 
+// At its old name, which is removed again; invalid when the name is taken.
+Result<UniqueFd> open_deleted(const std::string& path) {
+  UniqueFd fd(open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (fd && unlink(path.c_str()) != 0) return fail_errno(fmt::format("unlink {}", path));
+  return fd;
+}
+
 Result<void> write_chunk(int fd, const pb::GhostData& data) {
   std::string_view rest = data.chunk();
   auto offset = static_cast<off_t>(data.chunk_offset_bytes());
@@ -136,9 +144,12 @@ Result<void> write_ghost(const PendingGhost& ghost, image::CheckpointWriter& wri
   return writer.append(image::FileType::kFiles, data);
 }
 
-Result<UniqueFd> create_ghost_file(const std::string& directory, uint32_t id,
+Result<UniqueFd> create_ghost_file(const std::string& path, uint32_t id,
                                    std::span<const pb::GhostData> chunks, Linkable linkable) {
-  auto fd = TRY(open_nameless(directory, linkable));
+  UniqueFd fd;
+  // Only a file of O_TMPFILE can be given a name again (linkat(2)).
+  if (linkable == Linkable::kNo) fd = TRY(open_deleted(path));
+  if (!fd) fd = TRY(open_nameless(directory_of(path), linkable));
   const pb::GhostData* last = nullptr;
   for (const auto& data : chunks) {
     if (data.ghost_id() != id) continue;

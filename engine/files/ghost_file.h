@@ -25,10 +25,11 @@ Result<void> write_ghost(const PendingGhost& ghost, image::CheckpointWriter& wri
 // May the file be given a name later with linkat(2)? As with O_EXCL of O_TMPFILE (open(2)).
 enum class Linkable : uint8_t { kYes, kNo };
 
-// Makes a file without a name in `directory` from the chunks of ghost `id`: content, size, owner,
-// mode, times. Open read-write. Nothing is left on disk when this process dies: the file never has
-// a name, or (file systems without O_TMPFILE) only until the next system call.
-Result<UniqueFd> create_ghost_file(const std::string& directory, uint32_t id,
+// Makes a deleted file again from the chunks of ghost `id`: content, size, owner, mode, times. Open
+// read-write. It was at `path` and is created there, so that its link in /proc reads as before, or,
+// when something else has that name now, in the same directory without a name. A name lasts until
+// the next system call: nothing is left on disk when this process dies.
+Result<UniqueFd> create_ghost_file(const std::string& path, uint32_t id,
                                    std::span<const pb::GhostData> chunks, Linkable linkable);
 
 }  // namespace cryostat::files

@@ -8,13 +8,17 @@
 #include "engine/files/kinds/epoll.h"
 #include "engine/files/kinds/eventfd.h"
 #include "engine/files/kinds/external.h"
+#include "engine/files/kinds/fanotify.h"
 #include "engine/files/kinds/fifo.h"
 #include "engine/files/kinds/ghost.h"
+#include "engine/files/kinds/inotify.h"
 #include "engine/files/kinds/job_terminal.h"
 #include "engine/files/kinds/memfd.h"
 #include "engine/files/kinds/message_queue.h"
 #include "engine/files/kinds/opath.h"
+#include "engine/files/kinds/pidfd.h"
 #include "engine/files/kinds/pipe.h"
+#include "engine/files/kinds/pty.h"
 #include "engine/files/kinds/regular.h"
 #include "engine/files/kinds/signalfd.h"
 #include "engine/files/kinds/timerfd.h"
@@ -26,6 +30,7 @@ namespace {
 
 const ExternalKind kExternal;
 const OPathKind kOPath;
+const PidFdKind kPidFd;
 const MemFdKind kMemFd;
 const GhostKind kGhost;
 const RegularKind kRegular;
@@ -33,6 +38,7 @@ const DirectoryKind kDirectory;
 const PipeKind kPipe;
 const FifoKind kFifo;
 const CharDeviceKind kCharDevice;
+const PtyKind kPty;
 const JobTerminalKind kJobTerminal;
 const EventFdKind kEventFd;
 const TimerFdKind kTimerFd;
@@ -41,13 +47,15 @@ const EpollKind kEpoll;
 const UnixSocketPairKind kUnixSocketPair;
 const BpfMapKind kBpfMap;
 const MessageQueueKind kMessageQueue;
+const InotifyKind kInotify;
+const FanotifyKind kFanotify;
 
 // The first kind that matches takes a description: O_PATH says nothing about the type of the file,
 // a memfd is a deleted file too, and a deleted file a regular one.
-constexpr std::array<const DescriptorKind*, 17> kKinds = {
-    &kExternal,  &kMessageQueue, &kOPath, &kMemFd,          &kGhost,       &kRegular,
-    &kDirectory, &kPipe,         &kFifo,  &kCharDevice,     &kJobTerminal, &kEventFd,
-    &kTimerFd,   &kSignalFd,     &kEpoll, &kUnixSocketPair, &kBpfMap,
+constexpr std::array<const DescriptorKind*, 21> kKinds = {
+    &kExternal,  &kMessageQueue, &kOPath, &kPidFd,          &kMemFd,  &kGhost,       &kRegular,
+    &kDirectory, &kPipe,         &kFifo,  &kCharDevice,     &kPty,    &kJobTerminal, &kEventFd,
+    &kTimerFd,   &kSignalFd,     &kEpoll, &kUnixSocketPair, &kBpfMap, &kInotify,     &kFanotify,
 };
 
 }  // namespace

@@ -5,8 +5,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <csignal>
 
+#include "engine/files/collect_context.h"
+#include "engine/procfs/task_handle.h"
 #include "proto/files.pb.h"
 
 namespace cryostat::files {
@@ -39,22 +43,32 @@ class BorrowedUids {
   bool borrowed_ = false;
 };
 
+bool is_of_target(const CollectContext& context, const struct f_owner_ex& owner) {
+  // Of threads, only the leader exists when descriptors are restored.
+  if (context.is_member(HostPid(owner.pid))) return true;
+  if (owner.type != F_OWNER_PGRP) return false;
+  // A group whose leader is gone.
+  return kill(owner.pid, 0) != 0 && errno == ESRCH &&
+         std::any_of(context.tasks().begin(), context.tasks().end(), [&](const TaskHandle* task) {
+           return getpgid(task->pid().value) == owner.pid;
+         });
+}
+
 }  // namespace
 
-Result<void> collect_owner(int fd, HostPid task, pb::Description& image) {
+Result<void> collect_owner(const CollectContext& context, int fd, pb::Description& image) {
   struct f_owner_ex owner = {};
   if (fcntl(fd, F_GETOWN_EX, &owner) != 0) return fail_errno("F_GETOWN_EX");
   const int signal = fcntl(fd, F_GETSIG);
   if (signal < 0) return fail_errno("F_GETSIG");
   image.set_owner_signal(static_cast<uint32_t>(signal));
   if (owner.pid == 0) return {};
-  if (owner.pid != task.value) {
+  if (!is_of_target(context, owner)) {
     static constexpr std::array<const char*, 3> kTypes = {"thread", "process", "process group"};
-    return fail(
-        ErrorKind::kRefused,
-        fmt::format(
-            "its signals go to {} {}: an owner other than the process itself can't be checkpointed",
-            kTypes[static_cast<size_t>(owner.type) % kTypes.size()], owner.pid));
+    return fail(ErrorKind::kRefused,
+                fmt::format("its signals go to {} {}, which will not be there again when "
+                            "descriptors are restored",
+                            kTypes[static_cast<size_t>(owner.type) % kTypes.size()], owner.pid));
   }
   image.set_owner_type(static_cast<uint32_t>(owner.type));
   image.set_owner_pid(owner.pid);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "engine/base/error.h"
-#include "engine/base/ids.h"
 
 namespace cryostat::pb {
 class Description;
@@ -10,9 +9,12 @@ class Description;
 
 namespace cryostat::files {
 
-// Fills the owner fields from a copy of the description. An owner that is not the task itself (or
-// the group it leads) is refused: at restore that number may be anybody.
-Result<void> collect_owner(int fd, HostPid task, pb::Description& image);
+class CollectContext;
+
+// Fills the owner fields from a copy of the description. An owner that is not a process of the
+// target, a group of them, or a leading thread is refused: at restore that number may be anybody,
+// or nobody yet.
+Result<void> collect_owner(const CollectContext& context, int fd, pb::Description& image);
 
 // Sets owner, signal and the uids the owner is checked against. Precondition: as for
 // restore_descriptors(); the uids of this thread are changed for the moment of the call.

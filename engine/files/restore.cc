@@ -32,7 +32,7 @@ std::vector<wire::FileLock> posix_locks(const image::FilesImage& image, uint32_t
   const auto homes = homes_of(image, *table);
   for (const auto& description : image.descriptions) {
     const auto& entries = homes[description.id() - 1];
-    if (!entries.empty()) append_posix_locks(entries.front()->fd(), description, locks);
+    if (!entries.empty()) append_posix_locks(entries.front()->fd(), table_id, description, locks);
   }
   return locks;
 }

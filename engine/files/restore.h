@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -28,6 +29,8 @@ struct RestoreInputs {
   int terminal_fd = -1;
   // What was handed in for external descriptions, by key; not changed, not closed.
   InheritedFds inherited = {};
+  // Masters of pseudoterminals that exist already (create_controlling_ptys()), by pty_id.
+  std::map<uint32_t, int> pty_masters = {};
 };
 
 // Of a checkpoint of one task: opens every description of `image`, moves them to the numbers of

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/files/brief_process.h"
 #include "engine/files/restore.h"
 #include "engine/image/files_image.h"
 
@@ -26,6 +27,12 @@ struct SocketEnds {
   uint32_t first_id = 0;  // the description `first` is of
   UniqueFd first;
   UniqueFd second;
+};
+
+// A pseudoterminal that is being restored.
+struct PtyEnds {
+  UniqueFd master;  // the description of the master itself
+  UniqueFd slave;   // our own; invalid when nobody ever opened it
 };
 
 class RestoreContext {
@@ -51,10 +58,13 @@ class RestoreContext {
   // While it is held: the number of a description; else `otherwise`.
   int number_of(uint32_t description_id, int otherwise) const;
 
-  std::map<uint32_t, PipeEnds> pipes;           // by pipe_id
-  std::map<uint32_t, SocketEnds> socket_pairs;  // by pair_id
-  std::map<uint32_t, UniqueFd> bpf_maps;        // by map_id
-  std::map<uint32_t, UniqueFd> ghosts;          // by ghost_id; open read-write
+  std::map<uint32_t, PipeEnds> pipes;                // by pipe_id
+  std::map<uint32_t, SocketEnds> socket_pairs;       // by pair_id
+  std::map<uint32_t, UniqueFd> bpf_maps;             // by map_id
+  std::map<uint32_t, UniqueFd> ghosts;               // by ghost_id; open read-write
+  std::map<uint32_t, UniqueFd> deleted_directories;  // by deleted_id
+  std::map<uint32_t, PtyEnds> ptys;                  // by pty_id
+  std::map<uint32_t, BriefProcess> gone_processes;   // by gone_id
 
  private:
   const image::FilesImage& image_;

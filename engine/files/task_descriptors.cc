@@ -155,6 +155,8 @@ Result<void> TaskDescriptors::place() {
     TRY_IN(place_one(description, entries), describe(description, *kind));
   }
   context_.release_all_held();
+  // Every pidfd of them is there; the task must not have a zombie more than it had.
+  context_.gone_processes.clear();
   return finish_private();
 }
 

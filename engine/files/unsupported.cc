@@ -17,12 +17,9 @@ using Names = std::pair<std::string_view, std::string_view>;
 
 // Names in /proc/<pid>/fd links of anonymous inodes, and what people call them.
 constexpr std::array kAnonymousNames = {
-    Names{"inotify", "inotify instance"},
-    Names{"fanotify", "fanotify group"},
     Names{"io_uring", "io_uring instance"},
     Names{"userfaultfd", "userfaultfd"},
     Names{"perf_event", "perf event"},
-    Names{"pidfd", "pidfd"},
     Names{"bpf-prog", "BPF program"},
     Names{"bpf_link", "BPF link"},
     Names{"bpf-link", "BPF link"},

@@ -13,6 +13,7 @@
 #include "engine/base/log.h"
 #include "engine/base/plan_report.h"
 #include "engine/base/span.h"
+#include "engine/files/link_remap.h"
 #include "engine/files/restore.h"
 #include "engine/files/terminal.h"
 #include "engine/image/checkpoint_images.h"
@@ -258,6 +259,7 @@ Result<void> Restore::release() {
   for (size_t i = tasks.size(); i-- > 0;) TRY(outlive_restore(image_of(i).threads));
   created_->disown();
   for (size_t i = tasks.size(); i-- > 0;) TRY(restore::release(tasks[i], image_of(i).threads));
+  files::remove_remap_links(images_.files);
   log::info("pid {}: released", pid.value);
   // Too late to undo anything.
   if (const auto done = options_.scripts.run("post-resume", pid.value, stop_); !done)

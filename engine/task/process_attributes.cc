@@ -10,6 +10,7 @@
 
 #include <charconv>
 
+#include "engine/base/deleted_directory.h"
 #include "engine/base/plan_report.h"
 #include "engine/base/refusals.h"
 #include "engine/base/unique_fd.h"
@@ -32,6 +33,16 @@ Result<int64_t> parse_number(std::string_view text, int base, const std::string&
   return value;
 }
 
+constexpr std::string_view kDeletedSuffix = " (deleted)";
+
+// Some file systems never count a directory's links down to 0; what is called so may be there, too.
+bool is_deleted(const std::string& path, const struct stat& inside) {
+  struct stat outside {};
+  return path.ends_with(kDeletedSuffix) &&
+         (stat(path.c_str(), &outside) != 0 || outside.st_dev != inside.st_dev ||
+          outside.st_ino != inside.st_ino);
+}
+
 // `link` is "root" or "cwd". The path must lead to the directory itself, as the engine sees it.
 Result<void> save_directory(const TaskHandle& task, const std::string& link, Refusals& refusals,
                             pb::PathRef& image) {
@@ -41,6 +52,14 @@ Result<void> save_directory(const TaskHandle& task, const std::string& link, Ref
   if (fstatat(task.proc().fd(), link.c_str(), &inside, 0) != 0)
     return fail_errno(fmt::format("look at {}/{}", task.proc().path(), link));
   const char* words = link == "cwd" ? "working directory" : "root directory";
+  if (link == "cwd" && is_deleted(path, inside)) {
+    image.set_path(path.substr(0, path.size() - kDeletedSuffix.size()));
+    image.set_mode(inside.st_mode);
+    image.set_deleted(true);
+    image.set_uid(inside.st_uid);
+    image.set_gid(inside.st_gid);
+    return {};
+  }
   if (inside.st_nlink == 0) {
     refusals.add(task.pid(), words, path + " was deleted, it can't be checkpointed");
     return {};
@@ -61,7 +80,10 @@ void check_directory(const pb::PathRef& image, const char* words, PlanReport& re
   if (image.path().empty()) return;
   const std::string subject = fmt::format("{} {}", words, image.path());
   struct stat found {};
-  if (stat(image.path().c_str(), &found) != 0) {
+  // A deleted one is made again where it was.
+  const std::string path =
+      image.deleted() ? image.path().substr(0, image.path().rfind('/') + 1) : image.path();
+  if (stat(path.c_str(), &found) != 0) {
     report.missing(subject, fmt::format("is not there ({})", errno_name(errno)),
                    "create it or mount what holds it");
   } else if (!S_ISDIR(found.st_mode)) {
@@ -89,13 +111,20 @@ Result<int64_t> own_oom_score_adj() {
   return parse_number({text, static_cast<size_t>(length)}, 10, "/proc/self/oom_score_adj");
 }
 
+Result<UniqueFd> open_working_directory(const pb::PathRef& image) {
+  if (image.deleted())
+    return create_deleted_directory(image.path(), {image.mode(), image.uid(), image.gid()}, O_PATH);
+  UniqueFd cwd(open(image.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!cwd) return fail_errno("open the working directory " + image.path());
+  return cwd;
+}
+
 // chroot(2) does not move the working directory, so it is set afterwards, relative to a
 // descriptor taken while its path still meant something.
 Result<void> enter_directories(const pb::Task& image) {
   UniqueFd cwd;
   if (!image.cwd().path().empty()) {
-    cwd.reset(open(image.cwd().path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!cwd) return fail_errno("open the working directory " + image.cwd().path());
+    cwd = TRY(open_working_directory(image.cwd()));
   }
   const std::string& root = image.root().path();
   if (!root.empty() && root != "/" && chroot(root.c_str()) != 0)

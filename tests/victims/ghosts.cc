@@ -3,9 +3,23 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <array>
+#include <climits>
 #include <vector>
 
 #include "tests/victims/victim.h"
+
+namespace {
+
+std::string link_of(const std::string& name) {
+  std::array<char, PATH_MAX> text;
+  const auto length = readlink(name.c_str(), text.data(), text.size());
+  return length < 0 ? "" : std::string(text.data(), static_cast<size_t>(length));
+}
+
+std::string link_of(int fd) { return link_of("/proc/self/fd/" + std::to_string(fd)); }
+
+}  // namespace
 
 int main(int argc, char** argv) {
   victim::Victim self(argc, argv);
@@ -46,7 +60,42 @@ int main(int argc, char** argv) {
   strcpy(area + 4096, "in a ghost");
   unlink(self.path("mapped-ghost").c_str());
 
+  // Directories: one that is open twice, and the one this process is in.
+  const std::string open_folder = self.path("open-folder"), own_folder = self.path("own-folder");
+  self.must(mkdir(open_folder.c_str(), 0750) == 0 && mkdir(own_folder.c_str(), 0700) == 0 &&
+                chdir(own_folder.c_str()) == 0,
+            "mkdir");
+  const int folder = open(open_folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int folder_again = open(open_folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  self.must(rmdir(open_folder.c_str()) == 0 && rmdir(own_folder.c_str()) == 0, "rmdir");
+
+  // Of this very process.
+  const int status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+  const int own_proc = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
   self.ready_and_wait();
+
+  const std::string gone = " (deleted)";
+  self.expect(link_of(first) == self.path("ghost") + gone, "the ghost is called %s",
+              link_of(first).c_str());
+  self.expect(link_of(folder) == open_folder + gone, "the deleted folder is called %s",
+              link_of(folder).c_str());
+  self.expect(link_of("/proc/self/cwd") == own_folder + gone, "the working directory is %s",
+              link_of("/proc/self/cwd").c_str());
+  struct stat one {
+  }, other{};
+  fstat(folder, &one);
+  fstat(folder_again, &other);
+  self.expect(one.st_ino == other.st_ino && (one.st_mode & 07777) == 0750,
+              "the deleted folder, mode %o", one.st_mode);
+  self.expect(openat(folder, "x", O_CREAT | O_RDWR, 0600) < 0 && errno == ENOENT,
+              "a file in the deleted folder");
+  self.expect(access(open_folder.c_str(), F_OK) != 0 && access(own_folder.c_str(), F_OK) != 0,
+              "a deleted folder has a name again");
+  char text[64] = "";
+  self.expect(read(status, text, sizeof text - 1) > 0 && strncmp(text, "Name:\tghosts", 12) == 0,
+              "/proc/self/status: %s", text);
+  self.expect(faccessat(own_proc, std::to_string(status).c_str(), F_OK, 0) == 0, "/proc/self/fd");
 
   struct stat info {};
   fstat(first, &info);

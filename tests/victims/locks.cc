@@ -1,5 +1,5 @@
 // File locks: flock, POSIX record locks (read and write, several ranges), open file description
-// locks. A child tries to take them and must fail.
+// locks, leases. A child tries to take them and must fail.
 #include <sys/file.h>
 #include <sys/wait.h>
 
@@ -52,7 +52,13 @@ int main(int argc, char** argv) {
             "F_SETLK");
   self.must(fcntl(description, F_OFD_SETLK, &owned) == 0, "F_OFD_SETLK");
 
+  close(make("leased"));
+  const int leased = open(self.path("leased").c_str(), O_RDONLY | O_CLOEXEC);
+  self.must(fcntl(leased, F_SETLEASE, F_RDLCK) == 0, "F_SETLEASE");
+
   self.ready_and_wait();
+
+  self.expect_equal("lease", F_RDLCK, fcntl(leased, F_GETLEASE));
 
   self.expect(flock_is_held(self.path("exclusive"), LOCK_SH), "exclusive flock");
   self.expect(

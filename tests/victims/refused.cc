@@ -33,10 +33,15 @@ int make(victim::Victim& self, const std::string& kind) {
     io_uring_params parameters{};
     return static_cast<int>(syscall(SYS_io_uring_setup, 4, &parameters));
   }
-  if (kind == "inotify") return inotify_init1(IN_CLOEXEC);
-  if (kind == "fanotify") return fanotify_init(FAN_CLASS_NOTIF, O_RDONLY);
+  if (kind == "inotify") {
+    const int fd = inotify_init1(IN_CLOEXEC);
+    inotify_add_watch(fd, self.path("").c_str(), IN_CREATE);
+    close(open(self.path("unread").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    return fd;
+  }
+  if (kind == "fanotify") return fanotify_init(FAN_CLASS_CONTENT, O_RDONLY);
   if (kind == "userfaultfd") return static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | 1));
-  if (kind == "pidfd") return static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0));
+  if (kind == "pidfd") return static_cast<int>(syscall(SYS_pidfd_open, getppid(), 0));
   if (kind == "mqueue") {
     const std::string name = "/cryostat-" + std::to_string(getpid());
     const int queue = mq_open(name.c_str(), O_RDWR | O_CREAT, 0600, nullptr);

@@ -14,6 +14,7 @@ class DirectoryKind final : public DescriptorKind {
   bool owns(const pb::Description& image) const override;
   void check(CheckContext& context, const pb::Description& image,
              PlanReport& report) const override;
+  void link(const pb::Description& image, DescriptionGroups& groups) const override;
   Result<UniqueFd> restore(RestoreContext& context, const pb::Description& image) const override;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <map>
 
 #include "engine/files/collect_context.h"
@@ -46,16 +47,36 @@ Result<void> add_spent(int epoll, const pb::EpollWatch& watch) {
   return {};
 }
 
-// The description behind a watch, as long as some task that has the instance still has it under the
-// number it was added with; nullptr otherwise.
+// The description behind a watch; nullptr when no task of the target has it any more. As a rule it
+// still has the number it was added under.
 Result<const OpenDescription*> watched_by(const CollectContext& context,
-                                          const OpenDescription& epoll, int fd, uint32_t nth) {
+                                          const OpenDescription& epoll,
+                                          const procfs::EpollWatchInfo& watch, uint32_t nth) {
   for (const auto& slot : epoll.slots) {
-    const auto* watched = context.description_at(slot.table, fd);
+    const auto* watched = context.description_at(slot.table, watch.fd);
     if (watched == nullptr) continue;
-    if (TRY(context.watches_current_file(epoll, slot.table, fd, nth))) return watched;
+    if (TRY(context.watches(epoll, watch.fd, nth, {RemoteFd(watch.fd), false, slot.table, {}})))
+      return watched;
   }
+  for (const auto& other : context.descriptions())
+    if (other.st.st_ino == watch.inode &&
+        TRY(context.watches(epoll, watch.fd, nth, other.slots.front())))
+      return &other;
   return nullptr;
+}
+
+bool has_number(const OpenDescription& description, int fd) {
+  return std::any_of(description.slots.begin(), description.slots.end(),
+                     [fd](const auto& slot) { return slot.fd.value == fd; });
+}
+
+// A number of the watched description in the one table that has it, when none is held open.
+int home_of(const image::FilesImage& image, const pb::EpollWatch& watch) {
+  if (!watch.number_closed()) return watch.fd();
+  for (const auto& table : image.tables)
+    for (const auto& entry : table.entries())
+      if (entry.description_id() == watch.description_id()) return entry.fd();
+  return watch.fd();
 }
 
 }  // namespace
@@ -69,12 +90,12 @@ Result<void> EpollKind::collect(CollectContext& context, const OpenDescription& 
   auto& epoll = *image.mutable_epoll();
   std::map<int, uint32_t> seen;  // watches under the same number so far
   for (const auto& watch : description.info.epoll_watches) {
-    const auto* watched = TRY(watched_by(context, description, watch.fd, seen[watch.fd]++));
+    const auto* watched = TRY(watched_by(context, description, watch, seen[watch.fd]++));
     if (watched == nullptr) {
       return fail(
           ErrorKind::kRefused,
           fmt::format("epoll instance with a watch on descriptor {}, which was closed since "
-                      "but is still open elsewhere, can't be checkpointed",
+                      "but is still open outside the target, can't be checkpointed",
                       watch.fd));
     }
     auto& out = *epoll.add_watches();
@@ -82,6 +103,7 @@ Result<void> EpollKind::collect(CollectContext& context, const OpenDescription& 
     out.set_events(watch.events);
     out.set_data(watch.data);
     out.set_description_id(watched->id);
+    out.set_number_closed(!has_number(*watched, watch.fd));
   }
   return {};
 }
@@ -103,7 +125,7 @@ Result<UniqueFd> EpollKind::restore(RestoreContext&, const pb::Description&) con
 Result<void> EpollKind::finish(RestoreContext& context, const pb::Description& image,
                                int fd) const {
   const auto number_now = [&](const pb::EpollWatch& watch) {
-    return context.number_of(watch.description_id(), watch.fd());
+    return context.number_of(watch.description_id(), home_of(context.image(), watch));
   };
   // Spent ones first: making them fire must not take an event of another watch.
   for (const auto& watch : image.epoll().watches()) {

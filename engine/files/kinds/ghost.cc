@@ -19,11 +19,6 @@ namespace cryostat::files {
 
 namespace {
 
-std::string directory_of(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
-}
-
 // What the content takes in the image: holes take nothing.
 uint64_t content_bytes(const struct stat& st) {
   const auto allocated = static_cast<uint64_t>(st.st_blocks) * 512;
@@ -83,9 +78,9 @@ Result<UniqueFd> GhostKind::restore(RestoreContext& context, const pb::Descripti
   auto known = context.ghosts.find(regular.ghost_id());
   if (known == context.ghosts.end()) {
     const bool was_tmpfile = (image.flags() & O_TMPFILE) == O_TMPFILE;
-    auto file = TRY(create_ghost_file(directory_of(regular.file().path()), regular.ghost_id(),
-                                      context.image().ghosts,
-                                      was_tmpfile ? Linkable::kYes : Linkable::kNo));
+    auto file =
+        TRY(create_ghost_file(regular.file().path(), regular.ghost_id(), context.image().ghosts,
+                              was_tmpfile ? Linkable::kYes : Linkable::kNo));
     auto kept = TRY(context.keep(std::move(file)));
     known = context.ghosts.emplace(regular.ghost_id(), std::move(kept)).first;
   }

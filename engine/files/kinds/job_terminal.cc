@@ -16,8 +16,7 @@ namespace cryostat::files {
 namespace {
 
 constexpr unsigned kMemoryMajor = 1;
-const dev_t kOwnTerminal = makedev(5, 0);        // /dev/tty
-const dev_t kMasterMultiplexer = makedev(5, 2);  // /dev/ptmx
+const dev_t kOwnTerminal = makedev(5, 0);  // /dev/tty
 constexpr unsigned long kGetDevice =
     0x80045432;  // TIOCGDEV, in glibc's headers since 2.x only by chance
 
@@ -51,12 +50,6 @@ bool JobTerminalKind::matches(const OpenDescription& description) const {
 Result<void> JobTerminalKind::collect(CollectContext& context, const OpenDescription& description,
                                       pb::Description& image) const {
   const int fd = description.copy.get();
-  if (description.st.st_rdev == kMasterMultiplexer) {
-    unsigned number = 0;
-    (void)ioctl(fd, TIOCGPTN, &number);
-    return refuse(
-        fmt::format("master side of pseudoterminal /dev/pts/{} can't be checkpointed", number));
-  }
   struct termios2 settings = {};
   struct winsize size = {};
   if (ioctl(fd, TCGETS2, &settings) != 0)

@@ -7,6 +7,7 @@
 #include "engine/base/plan_report.h"
 #include "engine/files/file_check.h"
 #include "engine/files/file_place.h"
+#include "engine/files/proc_file.h"
 #include "engine/files/restore_context.h"
 
 namespace cryostat::files {
@@ -15,9 +16,10 @@ bool OPathKind::matches(const OpenDescription& description) const {
   return description.is_path_only();
 }
 
-Result<void> OPathKind::collect(CollectContext&, const OpenDescription& description,
+Result<void> OPathKind::collect(CollectContext& context, const OpenDescription& description,
                                 pb::Description& image) const {
   auto path = TRY(locate_present(description, "file held with O_PATH"));
+  TRY(check_process_file(context, description, path));
   image.mutable_o_path()->set_path(std::move(path));
   image.mutable_o_path()->set_mode(description.st.st_mode);
   return {};
@@ -27,6 +29,7 @@ bool OPathKind::owns(const pb::Description& image) const { return image.has_o_pa
 
 void OPathKind::check(CheckContext& context, const pb::Description& image,
                       PlanReport& report) const {
+  if (is_process_file(image.o_path().path())) return;  // comes to life with the process
   check_type(context, image.o_path().path(), image.o_path().mode(), report);
 }
 

@@ -8,10 +8,10 @@
 #include "engine/files/collect_context.h"
 #include "engine/files/file_check.h"
 #include "engine/files/file_place.h"
-#include "engine/files/proc_place.h"
+#include "engine/files/link_remap.h"
+#include "engine/files/proc_file.h"
 #include "engine/files/restore_context.h"
 #include "engine/files/unsupported.h"
-#include "engine/procfs/task_handle.h"
 
 namespace cryostat::files {
 
@@ -19,12 +19,19 @@ bool RegularKind::matches(const OpenDescription& description) const {
   return S_ISREG(description.st.st_mode) && disguised_object(description).empty();
 }
 
-Result<void> RegularKind::collect(CollectContext&, const OpenDescription& description,
+Result<void> RegularKind::collect(CollectContext& context, const OpenDescription& description,
                                   pb::Description& image) const {
-  auto path = TRY(locate_present(description, "file"));
-  TRY(check_proc_place(description, path));
+  TRY(check_process_file(context, description, description.link));
+  const auto place = TRY(locate_file(description));
+  if (place.presence == Presence::kElsewhere) {
+    if (!context.options().link_remap) return refuse_elsewhere(place.path);
+    image.mutable_regular()->set_remap_path(TRY(context.remap_links.link(description, place.path)));
+  } else if (place.presence == Presence::kDeleted) {
+    return fail(ErrorKind::kRefused,
+                fmt::format("deleted file ({}) can't be checkpointed", place.path));
+  }
   auto& file = *image.mutable_regular()->mutable_file();
-  file.set_path(std::move(path));
+  file.set_path(place.path);
   file.set_device(description.st.st_dev);
   file.set_inode(description.st.st_ino);
   file.set_size_bytes(static_cast<uint64_t>(description.st.st_size));
@@ -41,8 +48,14 @@ void RegularKind::check(CheckContext& context, const pb::Description& image,
                         PlanReport& report) const {
   const auto& file = image.regular().file();
   // The target's own /proc files come to life with it.
-  if (file.path().starts_with("/proc/") && file.size_bytes() == 0) return;
+  if (is_process_file(file.path())) return;
   uint64_t size_bytes = 0;
+  const auto& remapped = image.regular().remap_path();
+  if (!remapped.empty()) {
+    if (check_type(context, remapped, file.mode(), report) && context.first_time(remapped))
+      report.ok(remapped, "link of a deleted file");
+    return;
+  }
   if (!check_type(context, file.path(), file.mode(), report, &size_bytes)) return;
   if (size_bytes != file.size_bytes()) {
     if (context.first_time(file.path())) {
@@ -65,7 +78,10 @@ void RegularKind::check(CheckContext& context, const pb::Description& image,
 
 Result<UniqueFd> RegularKind::restore(RestoreContext&, const pb::Description& image) const {
   const auto& file = image.regular().file();
-  return open_same_type(file.path(), open_flags(image.flags()), file.mode());
+  const auto& remapped = image.regular().remap_path();
+  const auto flags = open_flags(image.flags());
+  if (!remapped.empty()) return open_remapped(remapped, file.path(), flags, file.mode());
+  return open_same_type(file.path(), flags, file.mode());
 }
 
 }  // namespace cryostat::files

@@ -17,11 +17,12 @@ TEST_CASE("lock lines of fdinfo are understood") {
   CHECK_FALSE(ofd.exclusive());
   CHECK(ofd.start_bytes() == 1073741824);
   CHECK(ofd.length_bytes() == 0);
+  CHECK(parse_lock("1: LEASE  ACTIVE    READ 42 08:01:1 0 EOF")->sort() == pb::FileLock::LEASE);
   CHECK(parse_lock("2: FLOCK  ADVISORY  WRITE 42 08:01:1 0 EOF")->sort() == pb::FileLock::FLOCK);
 }
 
 TEST_CASE("other locks are refused") {
-  CHECK(parse_lock("1: LEASE  ACTIVE    READ 42 08:01:1 0 EOF").error().kind() ==
+  CHECK(parse_lock("1: LEASE  BREAKING  READ 42 08:01:1 0 EOF").error().kind() ==
         ErrorKind::kRefused);
   CHECK(parse_lock("1: DELEG  ACTIVE    READ 42 08:01:1 0 EOF").error().kind() ==
         ErrorKind::kRefused);

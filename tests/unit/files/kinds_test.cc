@@ -529,6 +529,34 @@ TEST_CASE("what the plan finds changed is named with both values") {
   CHECK(text.find(swapped + ": was a regular file, is a directory now") != std::string::npos);
 }
 
+TEST_CASE("epoll watches come back whose number is another file now") {
+  CHECK(roundtrip(
+            [] {
+              epoll_create1(0);  // 3
+              eventfd(0, 0);     // 4
+              struct epoll_event event = {};
+              event.events = EPOLLIN;
+              event.data.u64 = 77;
+              epoll_ctl(3, EPOLL_CTL_ADD, 4, &event);
+              dup2(4, 20);
+              close(4);
+              eventfd(1, 0);  // 4 again: readable, but not the one that is watched
+              event.data.u64 = 78;
+              epoll_ctl(3, EPOLL_CTL_ADD, 4, &event);
+              struct epoll_event fired;
+              epoll_wait(3, &fired, 1, 0);
+            },
+            []() -> std::string {
+              struct epoll_event fired[4];
+              EXPECT(epoll_wait(3, fired, 4, 0) == 1 && fired[0].data.u64 == 78);
+              const uint64_t one = 1;
+              EXPECT(write(20, &one, 8) == 8);
+              EXPECT(epoll_wait(3, fired, 4, 0) == 2);
+              EXPECT(fcntl(5, F_GETFD) == -1);
+              return "";
+            }) == "");
+}
+
 TEST_CASE("locks come back: of the description with it, of the process for the restorer") {
   const TempFolder folder;
   const auto path = folder / "file";
@@ -550,7 +578,7 @@ TEST_CASE("locks come back: of the description with it, of the process for the r
       range.l_len = 0;
       fcntl(5, F_OFD_SETLK, &range);
     });
-    auto collected = collect(subject);
+    auto collected = collect(subject, {.file_locks = true});
     REQUIRE(collected.refusals.lines().empty());
     image = std::move(collected.image);
     PlanReport plan;

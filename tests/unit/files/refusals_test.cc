@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/fanotify.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
@@ -9,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <termios.h>
 
 #include <mqueue.h>
 
@@ -77,9 +79,8 @@ TEST_CASE("what is in flight on a socket is refused by the same names") {
 }
 
 TEST_CASE("anonymous inodes are refused by name") {
-  CHECK_MENTIONS(refusal([] { inotify_init1(0); }), "fd 3: inotify instance can't be checkpointed");
-  CHECK_MENTIONS(refusal([] { syscall(SYS_pidfd_open, getpid(), 0); }),
-                 "pidfd can't be checkpointed");
+  CHECK_MENTIONS(refusal([] { syscall(SYS_pidfd_open, getppid(), 0); }),
+                 fmt::format("pidfd of process {}, which is not part of the target", getpid()));
   CHECK_MENTIONS(refusal([] { open("/proc/self/ns/net", O_RDONLY); }), "namespace net:[");
   const auto io_uring = refusal([] {
     char params[120] = {};
@@ -104,21 +105,55 @@ TEST_CASE("devices, message queues and files about other processes are refused")
   if (!queue.empty()) CHECK_MENTIONS(queue, "POSIX message queue");
 }
 
-TEST_CASE("terminals need --shell-job, pty masters are always refused") {
-  const auto open_both = [] {
-    posix_openpt(O_RDWR | O_NOCTTY);  // 3
-    unlockpt(3);
-    char name[64];
-    ptsname_r(3, name, sizeof name);
-    open(name, O_RDWR | O_NOCTTY);  // 4
+TEST_CASE("a terminal from outside needs --shell-job") {
+  const UniqueFd master(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  REQUIRE(unlockpt(master.get()) == 0);
+  char name[64];
+  REQUIRE(ptsname_r(master.get(), name, sizeof name) == 0);
+  const auto open_slave = [&] { open(name, O_RDWR | O_NOCTTY); };  // 3
+  CHECK_MENTIONS(refusal(open_slave), "add --shell-job");
+  CHECK(refusal(open_slave, {.shell_job = true}).empty());
+}
+
+TEST_CASE("a pseudoterminal whose slave is open outside, or whose output is stopped, is refused") {
+  CHECK_MENTIONS(refusal([] {
+                   posix_openpt(O_RDWR | O_NOCTTY);  // 3
+                   unlockpt(3);
+                 }),
+                 "whose slave is open outside");
+  CHECK_MENTIONS(refusal([] {
+                   posix_openpt(O_RDWR | O_NOCTTY);  // 3
+                   unlockpt(3);
+                   char name[64];
+                   ptsname_r(3, name, sizeof name);
+                   open(name, O_RDWR | O_NOCTTY);  // 4
+                   ioctl(4, TCXONC, TCOOFF);
+                 }),
+                 "output is stopped");
+}
+
+TEST_CASE("watches with unread events, and on files that are gone, are refused") {
+  const TempFolder folder;
+  const auto path = folder / "file";
+  const auto watch = [&] {
+    inotify_init1(0);  // 3
+    close(open(path.c_str(), O_RDWR | O_CREAT, 0600));
+    inotify_add_watch(3, path.c_str(), IN_MODIFY);
   };
-  const Subject subject(open_both);
-  auto lines = collect(subject).refusals.lines();
-  REQUIRE(lines.size() == 2);
-  CHECK_MENTIONS(lines[0], "fd 3: master side of pseudoterminal /dev/pts/");
-  CHECK_MENTIONS(lines[1], "add --shell-job");
-  lines = collect(subject, {.shell_job = true}).refusals.lines();
-  CHECK(lines.size() == 1);
+  CHECK(refusal(watch).empty());
+  CHECK_MENTIONS(refusal([&] {
+                   watch();
+                   (void)!truncate(path.c_str(), 10);
+                 }),
+                 "inotify instance with unread events");
+  CHECK_MENTIONS(refusal([&] {
+                   watch();
+                   open(path.c_str(), O_RDWR);  // keeps the watch when the name goes
+                   unlink(path.c_str());
+                 }),
+                 "inotify watch 1 is on a deleted file");
+  CHECK_MENTIONS(refusal([] { fanotify_init(FAN_CLASS_CONTENT, O_RDONLY); }),
+                 "fanotify group that decides");
 }
 
 TEST_CASE("pipes with an end outside are refused") {
@@ -140,11 +175,14 @@ TEST_CASE("pipes with an end outside are refused") {
   CHECK_MENTIONS(refusal(keep_one(write_end.get())), "read end is outside the target");
 }
 
-TEST_CASE("leases and foreign owners are refused") {
+TEST_CASE("locks without --file-locks and foreign owners are refused") {
   const TempFolder folder;
   const auto path = folder / "file";
   const auto open_file = [&] { return open(path.c_str(), O_RDWR | O_CREAT, 0600); };
-  CHECK_MENTIONS(refusal([&] { fcntl(open_file(), F_SETLEASE, F_WRLCK); }), "lease on a file");
+  CHECK_MENTIONS(refusal([&] { fcntl(open_file(), F_SETLEASE, F_WRLCK); }),
+                 "lease on " + path + " is held; add --file-locks");
+  CHECK_MENTIONS(refusal([&] { flock(open_file(), LOCK_EX); }), "add --file-locks");
+  CHECK(refusal([&] { flock(open_file(), LOCK_EX); }, {.file_locks = true}).empty());
   CHECK_MENTIONS(refusal([&] { fcntl(open_file(), F_SETOWN, getppid()); }),
                  fmt::format("its signals go to process {}", getpid()));
 }
@@ -158,12 +196,7 @@ TEST_CASE("files that no path leads to are refused") {
                    unlink(path.c_str());
                  }),
                  "has another hard link");
-  CHECK_MENTIONS(refusal([&] {
-                   mkdir(path.c_str(), 0700);
-                   open(path.c_str(), O_RDONLY);
-                   rmdir(path.c_str());
-                 }),
-                 "deleted directory");
+  CHECK_MENTIONS(refusal([] { open("/proc/1", O_RDONLY | O_DIRECTORY); }), "about another process");
   CHECK_MENTIONS(refusal([&] { open((folder / "\xff\xfe").c_str(), O_RDWR | O_CREAT, 0600); }),
                  "not UTF-8");
 }
@@ -182,17 +215,18 @@ TEST_CASE("a deleted file larger than the ghost limit is refused") {
   CHECK(refusal(make, {.ghost_limit_bytes = 8192}).empty());
 }
 
-TEST_CASE("an epoll watch on a number that is another file now is refused") {
-  const auto text = refusal([] {
+TEST_CASE("an epoll watch on what is open outside only is refused") {
+  const UniqueFd ours(fcntl(eventfd(0, EFD_CLOEXEC), F_DUPFD_CLOEXEC, 200));
+  const auto text = refusal([&] {
     epoll_create1(0);  // 3
-    eventfd(0, 0);     // 4
+    const int parent = static_cast<int>(syscall(SYS_pidfd_open, getppid(), 0));
+    const int theirs = static_cast<int>(syscall(SYS_pidfd_getfd, parent, ours.get(), 0));
     struct epoll_event event = {};
-    epoll_ctl(3, EPOLL_CTL_ADD, 4, &event);
-    dup2(4, 20);
-    close(4);
-    eventfd(0, 0);  // 4 again, not the one that is watched
+    epoll_ctl(3, EPOLL_CTL_ADD, theirs, &event);
+    close(theirs);
+    close(parent);
   });
-  CHECK_MENTIONS(text, "fd 3: epoll instance with a watch on descriptor 4");
+  CHECK_MENTIONS(text, "fd 3: epoll instance with a watch on descriptor 5");
 }
 
 }  // namespace
