@@ -50,9 +50,9 @@ void populate(const wire::FillTarget* targets, const wire::FillBatch& batch) {
 }
 
 // Reads a batch with one system call, or more if the kernel returns less.
-bool read_batch(wire::MemoryPlan& memory, const wire::FillTarget* targets,
-                const wire::FillBatch& batch) {
-  const auto fd = static_cast<uint64_t>(memory.pages_fd);
+bool read_batch(wire::MemoryPlan& memory, const wire::PageStoreFds& store,
+                const wire::FillTarget* targets, const wire::FillBatch& batch) {
+  const auto fd = static_cast<uint64_t>(store.pages_fd);
   uint64_t done = 0;    // bytes of the whole batch
   uint64_t before = 0;  // bytes of the targets before *targets
   while (done < batch.size_bytes) {
@@ -73,13 +73,14 @@ bool read_batch(wire::MemoryPlan& memory, const wire::FillTarget* targets,
   return true;
 }
 
-bool read_sums(wire::MemoryPlan& memory, const wire::FillBatch& batch, PageSum* sums) {
+bool read_sums(wire::MemoryPlan& memory, const wire::PageStoreFds& store,
+               const wire::FillBatch& batch, PageSum* sums) {
   const uint64_t size = batch.size_bytes / kPage * sizeof(PageSum);
   const uint64_t offset =
-      memory.sums_offset_bytes + batch.file_offset_bytes / kPage * sizeof(PageSum);
+      store.sums_offset_bytes + batch.file_offset_bytes / kPage * sizeof(PageSum);
   long got;
   do {
-    got = raw_syscall(__NR_pread64, static_cast<uint64_t>(memory.sums_fd),
+    got = raw_syscall(__NR_pread64, static_cast<uint64_t>(store.sums_fd),
                       reinterpret_cast<uint64_t>(sums), size, offset);
   } while (got == -EINTR);
   if (static_cast<uint64_t>(got) == size) return true;
@@ -88,10 +89,11 @@ bool read_sums(wire::MemoryPlan& memory, const wire::FillBatch& batch, PageSum* 
 }
 
 // Compares what lies in memory now with the checksums.
-bool verify_batch(wire::MemoryPlan& memory, const wire::FillTarget* targets,
-                  const wire::FillBatch& batch, blob::PageHash hash) {
+bool verify_batch(wire::MemoryPlan& memory, const wire::PageStoreFds& store,
+                  const wire::FillTarget* targets, const wire::FillBatch& batch,
+                  blob::PageHash hash) {
   PageSum sums[kBatchPages];
-  if (!read_sums(memory, batch, sums)) return false;
+  if (!read_sums(memory, store, batch, sums)) return false;
   const PageSum* expected = sums;
   for (uint32_t i = 0; i < batch.target_count; ++i) {
     for (uint64_t at = 0; at < targets[i].size_bytes; at += kPage, ++expected) {
@@ -114,10 +116,12 @@ void read_batches(void* argument) {
   while (__atomic_load_n(&memory.fill_error, __ATOMIC_ACQUIRE) == 0) {
     const uint64_t index = __atomic_fetch_add(&memory.next_batch, 1, __ATOMIC_RELAXED);
     if (index >= memory.fill_batches.count) return;
-    const auto* targets = memory.fill_targets.in(reader.arena) + batches[index].first_target;
-    populate(targets, batches[index]);
-    if (!read_batch(memory, targets, batches[index])) return;
-    if (!verify_batch(memory, targets, batches[index], hash)) return;
+    const wire::FillBatch& batch = batches[index];
+    const auto* targets = memory.fill_targets.in(reader.arena) + batch.first_target;
+    const wire::PageStoreFds& store = memory.stores.in(reader.arena)[batch.store];
+    populate(targets, batch);
+    if (!read_batch(memory, store, targets, batch)) return;
+    if (!verify_batch(memory, store, targets, batch, hash)) return;
   }
 }
 

@@ -10,6 +10,7 @@
 #include "engine/cli/signals.h"
 #include "engine/cli/tool.h"
 #include "engine/kernel/probes.h"
+#include "engine/memory/tracker_keeper.h"
 
 using namespace cryostat;
 
@@ -17,8 +18,10 @@ namespace {
 
 constexpr const char* kTool = "cr-check";
 constexpr const char* kHelp =
-    "usage: cr-check [--json]\n"
+    "usage: cr-check [--json] [--trackers [--end]]\n"
     "Tells what this machine can do for cr-dump and cr-restore.\n\n"
+    "  --trackers       list the processes that keep trackers of written pages instead\n"
+    "  --end            and end them: tracking stops, the next increment is a full dump\n"
     "  --json           print one JSON object on stdout\n"
     "  -V, --version    print the version\n"
     "  -h, --help       print this text\n";
@@ -83,11 +86,51 @@ int check(bool json) {
   return code;
 }
 
+std::string keepers_as_json(const std::vector<memory::KeeperInfo>& keepers) {
+  cli::JsonWriter json;
+  json.begin_object().field("tool", kTool).field("version", kVersion).begin_array("trackers");
+  for (const auto& keeper : keepers) {
+    json.begin_object()
+        .field("keeper_pid", keeper.pid.value)
+        .field("pid", keeper.target.value)
+        .field("tracker", memory::tracker_name(keeper.tracker))
+        .field("checkpoint_id", keeper.checkpoint_id)
+        .end_object();
+  }
+  json.end_array().end_object();
+  return json.text() + "\n";
+}
+
+std::string keepers_as_table(const std::vector<memory::KeeperInfo>& keepers) {
+  if (keepers.empty()) return "no process is tracked\n";
+  std::string text;
+  for (const auto& keeper : keepers) {
+    text +=
+        fmt::format("pid {}: {}, kept by {}, since checkpoint {}\n", keeper.target.value,
+                    memory::tracker_name(keeper.tracker), keeper.pid.value, keeper.checkpoint_id);
+  }
+  return text;
+}
+
+Result<void> show_trackers(bool json, bool end) {
+  const auto keepers = TRY(memory::TrackerKeeper::list());
+  if (end)
+    for (const auto& keeper : keepers) TRY(memory::TrackerKeeper::end(keeper));
+  cli::print(json ? keepers_as_json(keepers) : keepers_as_table(keepers));
+  return {};
+}
+
 int run(std::span<const char* const> arguments) {
   bool json = false;
+  bool trackers = false;
+  bool end = false;
   for (const std::string_view argument : arguments) {
     if (argument == "--json") {
       json = true;
+    } else if (argument == "--trackers") {
+      trackers = true;
+    } else if (argument == "--end") {
+      end = true;
     } else if (argument == "-h" || argument == "--help") {
       cli::print(kHelp);
       return 0;
@@ -100,7 +143,11 @@ int run(std::span<const char* const> arguments) {
           cli::wants_json(arguments));
     }
   }
-  return check(json);
+  if (end && !trackers)
+    return cli::tell_failure(kTool, Error(ErrorKind::kUsage, "--end goes with --trackers"), json);
+  if (!trackers) return check(json);
+  const auto shown = show_trackers(json, end);
+  return shown ? 0 : cli::tell_failure(kTool, shown.error(), json);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "engine/base/deadline.h"
 #include "engine/base/version.h"
 #include "engine/cli/report.h"
+#include "engine/image/chain.h"
 #include "engine/image/checkpoint_images.h"
 #include "engine/image/checkpoint_reader.h"
 #include "engine/image/describe.h"
@@ -94,12 +95,13 @@ Result<void> show(const Options& options) {
 }
 
 Result<void> verify(const Options& options) {
-  auto reader = TRY(image::CheckpointReader::open(options.directory));
-  TRY(image::load_images(reader));
-  const StopRequest stop;
-  TRY(reader.load_pages(std::thread::hardware_concurrency(), stop));
-  TRY(reader.verify_all_pages(std::thread::hardware_concurrency(), stop));
+  auto chain = TRY(image::Chain::open(options.directory));
+  const auto& reader = chain.head();
   const auto& manifest = reader.manifest();
+  if (!manifest.pre_dump()) TRY(image::load_images(chain));
+  const StopRequest stop;
+  TRY(chain.load_pages(std::thread::hardware_concurrency(), stop));
+  TRY(chain.verify_pages(std::thread::hardware_concurrency(), stop));
   if (options.json)
     fmt::print("{{\"result\":\"ok\",\"root_pid\":{},\"files\":{},\"pages\":{}}}\n",
                manifest.root_pid(), manifest.files_size(), reader.page_count());

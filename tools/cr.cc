@@ -25,7 +25,9 @@ struct Action {
 
 constexpr std::array kActions = std::to_array<Action>({
     {"dump", "save a running process to a folder"},
+    {"pre-dump", "save the memory of a process that runs on"},
     {"restore", "bring a saved process back to life"},
+    {"dedup", "free what older checkpoints of a chain have in vain, or flatten it"},
     {"check", "tell what this machine's kernel can do"},
     {"inspect", "show and verify a checkpoint"},
 });
@@ -48,7 +50,8 @@ void print_usage(FILE* to) {
 // Options whose value stands in the next argument, and may look like an action.
 constexpr std::array kWithValue = std::to_array<std::string_view>(
     {"-t", "--tree", "-D", "--images-dir", "-W", "--work-dir", "-o", "--log-file", "--config",
-     "--pidfile", "--timeout", "--trace", "--transfer", "--ghost-limit", "--restore-threads"});
+     "--pidfile", "--timeout", "--trace", "--transfer", "--ghost-limit", "--restore-threads",
+     "--prev-images-dir", "--tracker", "--flatten"});
 
 // The action's place among the arguments: first, or after options ("cr -D ckpt restore").
 size_t find_action(const std::vector<char*>& arguments) {

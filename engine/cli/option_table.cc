@@ -64,7 +64,15 @@ po::options_description dump_table() {
       ("direct-io", po::bool_switch(), "write page data past the page cache")  //
       ("bandwidth", text("SIZE"),
        "bytes a second to write at most while the process runs on (default: no limit)")  //
-      ("dry-run", po::bool_switch(), "report what would be refused; change nothing")     //
+      ("prev-images-dir", text("DIR"),
+       "write only what changed since the checkpoint in DIR, relative to the one of -D")  //
+      ("track-mem", po::bool_switch(),
+       "track writes from now on, for the next --prev-images-dir")  //
+      ("tracker", text("HOW"),
+       "how changes are found: auto, uffd-wp, soft-dirty, hash, none (default: auto)")         //
+      ("auto-dedup", po::bool_switch(), "then free what older checkpoints have in vain")       //
+      ("tracker-verify", po::bool_switch(), "compare what the tracker says with the content")  //
+      ("dry-run", po::bool_switch(), "report what would be refused; change nothing")           //
       ("external", texts("KIND[ID]:KEY"),
        "what lies outside and is handed in at the restore: file[MNT_ID:INODE], tty[RDEV:DEV], "
        "pipe[INODE], unix[INODE]; may be repeated")  //

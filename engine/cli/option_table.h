@@ -8,7 +8,8 @@ namespace cryostat::cli {
 
 // -D -W -o -v -j --config --no-default-config --timeout --json --trace --display-stats -V -h
 boost::program_options::options_description shared_table();
-// -t -R -s --transfer --dry-run --ghost-limit
+// -t -R -s --transfer --prev-images-dir --track-mem --tracker --tracker-verify --dry-run
+// --ghost-limit
 boost::program_options::options_description dump_table();
 // -d -S --pidfile -s --dry-run --restore-threads
 boost::program_options::options_description restore_table();

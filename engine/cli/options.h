@@ -46,11 +46,14 @@ struct ConfigPaths {
 // kUsage for anything that does not fit, with the option's name. When help or version is asked for,
 // the rest is not checked.
 Result<DumpOptions> parse_dump(std::span<const char* const> arguments, const ConfigPaths& config);
+Result<DumpOptions> parse_pre_dump(std::span<const char* const> arguments,
+                                   const ConfigPaths& config);
 Result<RestoreOptions> parse_restore(std::span<const char* const> arguments,
                                      const ConfigPaths& config);
 
 // The text behind --help.
 std::string dump_help();
+std::string pre_dump_help();
 std::string restore_help();
 
 }  // namespace cryostat::cli

@@ -107,6 +107,19 @@ Result<void> read_after(const po::variables_map& values, dump::After* after) {
   return {};
 }
 
+Result<void> read_increment(const po::variables_map& values, memory::IncrementOptions* increment) {
+  using memory::TrackerChoice;
+  if (const auto* text = text_of(values, "prev-images-dir")) increment->prev_images_dir = *text;
+  increment->track_mem = is_on(values, "track-mem");
+  increment->verify = is_on(values, "tracker-verify");
+  constexpr Word<TrackerChoice> kTrackers[] = {{"auto", TrackerChoice::kAuto},
+                                               {"uffd-wp", TrackerChoice::kUffdWp},
+                                               {"soft-dirty", TrackerChoice::kSoftDirty},
+                                               {"hash", TrackerChoice::kHash},
+                                               {"none", TrackerChoice::kNone}};
+  return read_choice(values, "tracker", kTrackers, &increment->tracker);
+}
+
 po::options_description joined(std::initializer_list<po::options_description> tables) {
   po::options_description all;
   for (const auto& table : tables) all.add(table);
@@ -133,8 +146,11 @@ ConfigPaths ConfigPaths::from_environment() {
   return paths;
 }
 
-Result<DumpOptions> parse_dump(std::span<const char* const> arguments, const ConfigPaths& config) {
-  const OptionSpec spec{"cr-dump", joined({shared_table(), compatible_table(), dump_table()}),
+namespace {
+
+Result<DumpOptions> parse_dump_tool(const char* tool, std::span<const char* const> arguments,
+                                    const ConfigPaths& config) {
+  const OptionSpec spec{tool, joined({shared_table(), compatible_table(), dump_table()}),
                         joined({restore_table(), restore_hidden_table()})};
   const auto values = TRY(read_options(spec, arguments, config));
   DumpOptions options;
@@ -164,12 +180,27 @@ Result<DumpOptions> parse_dump(std::span<const char* const> arguments, const Con
     options.dump.external.push_back(TRY(files::parse_external(text)));
     return {};
   }));
+  TRY(read_increment(values, &options.dump.increment));
+  options.dump.auto_dedup = is_on(values, "auto-dedup");
   if (values.count("tree") == 0)
     return tl::unexpected(Error(ErrorKind::kUsage, "which process? -t PID is missing")
-                              .with_hint("cr-dump --help lists the options"));
+                              .with_hint(fmt::format("{} --help lists the options", tool)));
   int pid = 0;
   TRY(read_value(values, "tree", parse_pid, &pid));
   options.dump.pid = HostPid(pid);
+  return options;
+}
+
+}  // namespace
+
+Result<DumpOptions> parse_dump(std::span<const char* const> arguments, const ConfigPaths& config) {
+  return parse_dump_tool("cr-dump", arguments, config);
+}
+
+Result<DumpOptions> parse_pre_dump(std::span<const char* const> arguments,
+                                   const ConfigPaths& config) {
+  auto options = TRY(parse_dump_tool("cr-pre-dump", arguments, config));
+  options.dump.increment.track_mem = true;
   return options;
 }
 
@@ -207,6 +238,13 @@ Result<RestoreOptions> parse_restore(std::span<const char* const> arguments,
 std::string dump_help() {
   return help_text(
       "usage: cr-dump -t PID [-D DIR] [option]...\nSaves a running process to a folder.\n",
+      dump_table());
+}
+
+std::string pre_dump_help() {
+  return help_text(
+      "usage: cr-pre-dump -t PID [-D DIR] [--prev-images-dir DIR] [option]...\n"
+      "Saves the memory of a process that runs on, so that a later dump is short.\n",
       dump_table());
 }
 

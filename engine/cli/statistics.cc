@@ -72,7 +72,11 @@ void write_stats(JsonWriter& json, const pb::DumpStats& stats) {
       .field("snapshot", stats.snapshot())
       .field("tasks_copied", stats.tasks_copied())
       .field("pages_deduplicated", stats.pages_deduplicated())
-      .field("compression", stats.compression());
+      .field("compression", stats.compression())
+      .field("tracker", stats.tracker())
+      .field("pages_unchanged", stats.pages_unchanged())
+      .field("pages_missed", stats.pages_missed())
+      .field("pages_overreported", stats.pages_overreported());
   write_tasks(json, stats);
   write_stages(json, stats);
   json.end_object();
@@ -141,6 +145,19 @@ std::string json_result(const Result<restore::Outcome>& result) {
   return json.text() + "\n";
 }
 
+namespace {
+// Of increments only.
+std::string tracker_rows(const pb::DumpStats& stats) {
+  if (stats.tracker().empty()) return "";
+  std::string text = row("tracker", stats.tracker()) +
+                     row("pages left to the parent", std::to_string(stats.pages_unchanged()));
+  if (stats.pages_missed() != 0) text += row("missed", std::to_string(stats.pages_missed()));
+  if (stats.pages_overreported() != 0)
+    text += row("over-reported", std::to_string(stats.pages_overreported()));
+  return text;
+}
+}  // namespace
+
 std::string stats_table(const dump::Outcome& outcome) {
   const pb::DumpStats& stats = outcome.stats;
   return "Dump\n" + row("frozen for", milliseconds(stats.freeze_ns())) +
@@ -154,7 +171,7 @@ std::string stats_table(const dump::Outcome& outcome) {
          row("page data", human_bytes(stats.bytes_written())) + row("transfer", stats.transfer()) +
          row("snapshot", stats.snapshot()) +
          row("pages deduplicated", std::to_string(stats.pages_deduplicated())) +
-         row("compression", stats.compression()) + stage_rows(stats);
+         row("compression", stats.compression()) + tracker_rows(stats) + stage_rows(stats);
 }
 
 std::string stats_table(const restore::Outcome& outcome) {

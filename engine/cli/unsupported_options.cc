@@ -13,7 +13,6 @@ struct Unsupported {
 
 constexpr std::string_view kTcp = "TCP connections can't be checkpointed yet";
 constexpr std::string_view kUnix = "sockets can't be checkpointed yet";
-constexpr std::string_view kIncremental = "incremental checkpoints are not there yet";
 constexpr std::string_view kServer = "page servers are not there yet";
 constexpr std::string_view kLazy = "lazy restore is not there yet";
 constexpr std::string_view kNamespaces = "other namespaces can't be checkpointed yet";
@@ -26,10 +25,7 @@ constexpr std::array kTable = std::to_array<Unsupported>({
     {"network-lock", kTcp},
     {"ext-unix-sk", kUnix},
     {"x", kUnix},
-    {"track-mem", kIncremental},
-    {"prev-images-dir", kIncremental},
-    {"auto-dedup", kIncremental},
-    {"pre-dump-mode", kIncremental},
+    {"pre-dump-mode", "a pre-dump always reads the running process"},
     {"page-server", kServer},
     {"address", kServer},
     {"port", kServer},

@@ -15,6 +15,7 @@
 #include "engine/files/collect.h"
 #include "engine/image/checkpoint_writer.h"
 #include "engine/image/stage_times.h"
+#include "engine/memory/increment.h"
 #include "engine/memory/mapped_file_table.h"
 #include "engine/memory/shared_memory.h"
 #include "engine/memory/smaps_reader.h"
@@ -108,6 +109,7 @@ class Dump {
   memory::Snapshots snapshots_;
   std::optional<Tree> tree_;
   std::optional<image::CheckpointWriter> writer_;
+  std::optional<memory::Increment> increment_;
   Refusals refusals_;
   memory::SharedMemoryTable shared_memory_;
   memory::MappedFileTable mapped_files_;
@@ -123,6 +125,7 @@ Result<void> Dump::prepare() {
   tree_.emplace(TRY(Tree::open(options_.pid)));
   TRY(precheck(tree_->root().handle(), refusals_));
   TRY(refusals_.check());
+  increment_.emplace(TRY(memory::Increment::prepare(options_.increment, options_.images_dir)));
   if (!options_.dry_run) TRY(create_images());
   smaps_.emplace();
   if (!options_.dry_run) TRY(options_.scripts.run("pre-dump", options_.pid.value, stop_));
@@ -207,8 +210,9 @@ Result<void> Dump::collect_tree() {
 Result<void> Dump::write_memory() {
   Span span("write memory");
   for (const auto& task : tree_->live())
-    TRY(task->write_memory(options_, snapshots_, *writer_, stop_, progress_));
-  shared_pages_ = TRY(memory::dump_shared_memory(shared_memory_, *writer_, stop_, progress_));
+    TRY(task->write_memory(options_, snapshots_, *increment_, *writer_, stop_, progress_));
+  shared_pages_ = TRY(
+      memory::dump_shared_memory(shared_memory_, increment_->parent(), *writer_, stop_, progress_));
   span.add_bytes(pages().written * kPageSize);
   return files::write_files(*files_, *writer_);
 }
@@ -259,7 +263,9 @@ Result<void> Dump::commit() {
     TRY(writer_->append(image::FileType::kTasks, zombie));
   TRY(memory::write_memory_objects(mapped_files_, shared_memory_, *writer_));
   TRY(writer_->append(image::FileType::kStats, outcome().stats));
-  TRY(writer_->commit(make_manifest(tasks_, options_)));
+  pb::Manifest manifest = make_manifest(tasks_, options_);
+  increment_->describe(manifest);
+  TRY(writer_->commit(std::move(manifest)));
   files_->keep_links();
   log::info("checkpoint {} is complete", options_.images_dir);
   return {};
@@ -299,9 +305,7 @@ Outcome Dump::outcome() {
   const memory::PageCounts sum = pages();
   stats.set_freeze_ns(freeze_ns_ != 0 ? freeze_ns_ : monotonic_ns() - freeze_start_ns_);
   stats.set_total_ns(monotonic_ns() - start_ns_);
-  stats.set_pages_scanned(sum.scanned);
-  stats.set_pages_written(sum.written);
-  stats.set_pages_zero(sum.zero);
+  memory::describe_counts(sum, stats);
   stats.set_bytes_written(stored_bytes_);
   if (writer_.has_value()) stats.set_pages_deduplicated(writer_->pages().deduplicated_pages());
   stats.set_compression(image::compression_name(options_.store.compression));
@@ -316,6 +320,7 @@ Outcome Dump::outcome() {
   }
   stats.set_tasks_copied(copied);
   stats.set_snapshot(copied > 0 ? "cow" : "stop");
+  stats.set_tracker(increment_->tracker());
   image::add_stage_times(kStages, stats);
   return outcome;
 }

@@ -10,6 +10,7 @@
 #include "engine/base/ids.h"
 #include "engine/files/external.h"
 #include "engine/image/store_options.h"
+#include "engine/memory/increment.h"
 #include "engine/memory/snapshot.h"
 
 namespace cryostat::dump {
@@ -37,7 +38,9 @@ struct Options {
   memory::SnapshotMode snapshot = memory::SnapshotMode::kAuto;
   image::StoreOptions store;
   uint64_t bandwidth_bytes_per_s = 0;  // of what is written while the target runs on; 0: no limit
-  bool dry_run = false;                // collect and report refusals; no image, no change
+  memory::IncrementOptions increment;
+  bool auto_dedup = false;  // free the pages of ancestors that the checkpoint does not need
+  bool dry_run = false;     // collect and report refusals; no image, no change
   bool shell_job = false;   // the task may belong to an outside session and use its terminal
   bool file_locks = false;  // locks on files may be saved
   bool link_remap = false;  // files linked elsewhere only may get a link for the checkpoint

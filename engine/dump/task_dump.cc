@@ -3,6 +3,7 @@
 #include "engine/base/log.h"
 #include "engine/base/span.h"
 #include "engine/image/checkpoint_writer.h"
+#include "engine/memory/increment.h"
 #include "engine/memory/page_transfer.h"
 #include "engine/procfs/statm.h"
 
@@ -34,6 +35,7 @@ Result<void> TaskDump::collect_memory(uint32_t id, const Options& options,
   collect.current_brk = RemoteAddr(task_->report.program_break);
   collect.ghost_limit_bytes = options.ghost_limit_bytes;
   collect.smaps = &smaps;
+  collect.is_tracked = [this] { return memory::Increment::is_tracked(handle_); };
   space_.emplace(
       TRY(memory::collect_address_space(handle_, collect, shared_memory, mapped_files, refusals)));
   task::describe_address_space(task_->report, space_->space);
@@ -45,7 +47,7 @@ Result<void> TaskDump::collect_memory(uint32_t id, const Options& options,
 // as long as copying a mebibyte does.
 Result<bool> TaskDump::parasite_pays(const Options& options) {
   constexpr uint64_t kFewPages = 256;
-  if (options.store.dedup) return false;  // pages are compared on the way
+  if (options.store.dedup || compares_content_) return false;  // pages are compared on the way
   if (options.transfer != Transfer::kAuto) return options.transfer == Transfer::kParasite;
   const auto usage = TRY(procfs::parse_statm(TRY(handle_.proc().read("statm"))));
   return usage.private_pages() > kFewPages;
@@ -68,8 +70,11 @@ Result<std::unique_ptr<memory::PageTransfer>> TaskDump::make_transfer(
 }
 
 Result<void> TaskDump::write_memory(const Options& options, memory::Snapshots& snapshots,
-                                    image::CheckpointWriter& writer, const StopRequest& stop,
-                                    Progress& progress) {
+                                    memory::Increment& increment, image::CheckpointWriter& writer,
+                                    const StopRequest& stop, Progress& progress) {
+  // Before the fork, which does not inherit what a tracker knows.
+  changes_.emplace(TRY(increment.begin(handle_, *infected_, *space_)));
+  compares_content_ = increment.compares_content();
   uint64_t private_bytes = 0;
   for (const uint64_t bytes : space_->private_bytes) private_bytes += bytes;
   if (auto taken = TRY(snapshots.take(*seized_, *infected_, private_bytes)))
@@ -78,7 +83,7 @@ Result<void> TaskDump::write_memory(const Options& options, memory::Snapshots& s
   if (was_copied_ && !memory::fork_leaves_out(*space_)) return {};
   const auto transfer = TRY(make_transfer(*infected_, pid(), options, writer));
   const Span private_pages("write memory: pages");
-  const memory::PageSource source{handle_, *transfer};
+  const memory::PageSource source{handle_, *transfer, nullptr, changes_->changes()};
   pages_ = was_copied_ ? TRY(memory::dump_left_out_pages(source, *space_, writer, stop, progress,
                                                          snapshot_->left_out))
                        : TRY(memory::dump_pages(source, *space_, writer, stop, progress));
@@ -95,7 +100,7 @@ Result<void> TaskDump::write_copy(const Options& options, RateLimit& limit,
   TRY(copy.open(Deadline::in(options.timeout), stop));
   {
     const auto transfer = TRY(make_transfer(copy.infected(), copy.pid(), options, writer));
-    const memory::PageSource source{copy.task(), *transfer, &limit};
+    const memory::PageSource source{copy.task(), *transfer, &limit, changes_->changes()};
     pages_ += TRY(
         memory::dump_copied_pages(source, *space_, snapshot_->left_out, writer, stop, progress));
   }

@@ -14,6 +14,7 @@
 #include "engine/infect/infected_task.h"
 #include "engine/memory/address_space.h"
 #include "engine/memory/dump_pages.h"
+#include "engine/memory/increment.h"
 #include "engine/memory/snapshot.h"
 #include "engine/procfs/task_handle.h"
 #include "engine/ptrace/seized_task.h"
@@ -58,8 +59,8 @@ class TaskDump {
   // Copies its pages into the checkpoint, or forks them (`snapshots`) and copies only what is not
   // in the fork.
   Result<void> write_memory(const Options& options, memory::Snapshots& snapshots,
-                            image::CheckpointWriter& writer, const StopRequest& stop,
-                            Progress& progress);
+                            memory::Increment& increment, image::CheckpointWriter& writer,
+                            const StopRequest& stop, Progress& progress);
   // Copies the pages of the fork, if there is one, no faster than `limit`, and ends it. The task
   // may run again.
   Result<void> write_copy(const Options& options, RateLimit& limit, image::CheckpointWriter& writer,
@@ -92,6 +93,8 @@ class TaskDump {
   std::optional<InfectedTask> infected_;
   std::optional<task::CollectedTask> task_;
   std::optional<memory::AddressSpaceState> space_;
+  std::optional<memory::SpaceIncrement> changes_;
+  bool compares_content_ = false;
   std::optional<memory::Snapshot> snapshot_;
   bool was_copied_ = false;
   memory::PageCounts pages_;

@@ -4,7 +4,7 @@
 
 #include "engine/base/ids.h"
 #include "engine/base/span.h"
-#include "engine/image/checkpoint_reader.h"
+#include "engine/image/chain.h"
 #include "proto/manifest.pb.h"
 
 namespace cryostat::image {
@@ -79,13 +79,19 @@ Result<void> check_runs(const CheckpointImages& images) {
 
 }  // namespace
 
-Result<CheckpointImages> load_images(const CheckpointReader& reader) {
+Result<CheckpointImages> load_images(const Chain& chain) {
   const Span span("image.load");
+  const CheckpointReader& reader = chain.head();
+  if (reader.manifest().pre_dump())
+    return tl::unexpected(
+        Error(ErrorKind::kRefused,
+              fmt::format("{} is a pre-dump: it holds memory, no processes", reader.directory()))
+            .with_hint("restore the checkpoint that cr-dump made with --prev-images-dir"));
   CheckpointImages images;
   images.tasks = TRY(load_tasks(reader));
   images.mm = TRY(load_mm(reader));
   images.files = TRY(load_files(reader));
-  images.pagemap = TRY(load_pagemap(reader));
+  images.pagemap = chain.pagemap();
   TRY(check_tasks(images, reader.manifest()));
   TRY(check_memfds(images));
   TRY(check_runs(images));

@@ -10,7 +10,7 @@
 
 namespace cryostat::image {
 
-class CheckpointReader;
+class Chain;
 
 struct CheckpointImages {
   TasksImage tasks;
@@ -20,8 +20,8 @@ struct CheckpointImages {
 };
 
 // Besides each file's own checks: address space and descriptor table of each task exist, page runs
-// lie inside mappings or objects, memfds exist, the manifest's pids are the tasks'. Errors:
-// kImages.
-Result<CheckpointImages> load_images(const CheckpointReader& reader);
+// lie inside mappings or objects, memfds exist, the manifest's pids are the tasks'. The pagemap is
+// the chain's. Errors: kImages; kRefused for a pre-dump, which has no tasks.
+Result<CheckpointImages> load_images(const Chain& chain);
 
 }  // namespace cryostat::image

@@ -122,6 +122,7 @@ CheckpointReader& CheckpointReader::operator=(CheckpointReader&& other) noexcept
   std::swap(packed_pages_, other.packed_pages_);
   std::swap(blocks_, other.blocks_);
   std::swap(unpacked_, other.unpacked_);
+  std::swap(sums_file_, other.sums_file_);
   std::swap(sums_mapping_, other.sums_mapping_);
   std::swap(sums_mapping_bytes_, other.sums_mapping_bytes_);
   std::swap(sums_, other.sums_);
@@ -226,8 +227,8 @@ Result<void> CheckpointReader::map_sums() {
       sums_bytes / sizeof(PageSum) != pages_bytes / kPageSize)
     return images_error(fmt::format("{}/{}: {} bytes of sums for {} bytes of pages", directory_,
                                     name, sums_bytes, pages_bytes));
-  const UniqueFd fd = TRY(open_file(name, file->size_bytes()));
-  void* mapping = mmap(nullptr, file->size_bytes(), PROT_READ, MAP_PRIVATE, fd.get(), 0);
+  sums_file_ = TRY(open_file(name, file->size_bytes()));
+  void* mapping = mmap(nullptr, file->size_bytes(), PROT_READ, MAP_PRIVATE, sums_file_.get(), 0);
   if (mapping == MAP_FAILED) return fail_errno(fmt::format("map {}/{}", directory_, name));
   sums_mapping_ = mapping;
   sums_mapping_bytes_ = file->size_bytes();

@@ -15,6 +15,12 @@
 
 namespace cryostat::image {
 
+// Pages [first, first + count) of pages.img.
+struct StoreRange {
+  uint64_t first = 0;
+  uint64_t count = 0;
+};
+
 class CheckpointReader {
  public:
   // Checks the manifest, the size of every file and the whole-file hash of every file but
@@ -43,14 +49,20 @@ class CheckpointReader {
   // pages.img, or what stands for it, open for reading, owned by this object.
   int pages_fd() const { return pages_.get(); }
   uint64_t page_count() const { return sums_.size(); }
+  // page-sums.img, likewise.
+  int sums_fd() const { return sums_file_.get(); }
   // The checksum of every page of pages.img (a mapping of page-sums.img).
   std::span<const PageSum> sums() const { return sums_; }
 
+  // Reads the pages from `first` on, and compares them with their sums: as many as `to` has room
+  // for. kImages names the first one that differs. Thread-safe.
+  Result<void> read_pages(uint64_t first, std::span<uint8_t> to) const;
   // Compares the data of pages [first, first + count) with their sums. kImages names the first page
   // that differs. Thread-safe.
   Result<void> verify_pages(uint64_t first, uint64_t count, const StopRequest& stop) const;
-  // All pages, on `threads` threads (the caller's is one of them).
-  Result<void> verify_all_pages(unsigned threads, const StopRequest& stop) const;
+  // Many ranges, on `threads` threads (the caller's is one of them).
+  Result<void> verify_pages(std::span<const StoreRange> ranges, unsigned threads,
+                            const StopRequest& stop) const;
 
  private:
   CheckpointReader(UniqueFd dir, std::string directory, std::unique_ptr<pb::Manifest> manifest);
@@ -66,6 +78,7 @@ class CheckpointReader {
   UniqueFd packed_pages_;
   std::unique_ptr<pb::PageBlocks> blocks_;  // of a compressed checkpoint
   bool unpacked_ = false;
+  UniqueFd sums_file_;
   void* sums_mapping_ = nullptr;
   size_t sums_mapping_bytes_ = 0;
   std::span<const PageSum> sums_;

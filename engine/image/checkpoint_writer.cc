@@ -53,23 +53,6 @@ Result<void> remove_old(int dir, const std::string& directory) {
   return remove(kManifestDraft);
 }
 
-std::string random_id() {
-  uint8_t bytes[16];
-  if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes)) return "";
-  std::string id;
-  for (const uint8_t byte : bytes) id += fmt::format("{:02x}", byte);
-  return id;
-}
-
-std::string read_boot_id() {
-  const UniqueFd fd(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
-  char text[64];
-  const ssize_t got = fd ? read(fd.get(), text, sizeof(text)) : -1;
-  std::string id(text, got > 0 ? static_cast<size_t>(got) : 0);
-  while (!id.empty() && id.back() == '\n') id.pop_back();
-  return id;
-}
-
 // sethostname(2) takes any bytes, a protobuf string only UTF-8.
 std::string ascii(std::string text) {
   for (char& byte : text)
@@ -80,7 +63,7 @@ std::string ascii(std::string text) {
 void fill_defaults(pb::Manifest& manifest) {
   manifest.set_format_version(kImageFormatVersion);
   manifest.set_page_size_bytes(kPageSize);
-  if (manifest.checkpoint_id().empty()) manifest.set_checkpoint_id(random_id());
+  if (manifest.checkpoint_id().empty()) manifest.set_checkpoint_id(random_checkpoint_id());
   if (manifest.boot_id().empty()) manifest.set_boot_id(read_boot_id());
   utsname names{};
   uname(&names);
@@ -101,6 +84,23 @@ Result<void> sync_file(int fd, const std::string& path) {
 }
 
 }  // namespace
+
+std::string random_checkpoint_id() {
+  uint8_t bytes[16];
+  if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes)) return "";
+  std::string id;
+  for (const uint8_t byte : bytes) id += fmt::format("{:02x}", byte);
+  return id;
+}
+
+std::string read_boot_id() {
+  const UniqueFd fd(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  char text[64];
+  const ssize_t got = fd ? read(fd.get(), text, sizeof(text)) : -1;
+  std::string id(text, got > 0 ? static_cast<size_t>(got) : 0);
+  while (!id.empty() && id.back() == '\n') id.pop_back();
+  return id;
+}
 
 CheckpointWriter::CheckpointWriter(UniqueFd dir, std::string directory, bool made_directory)
     : dir_(std::move(dir)), directory_(std::move(directory)), made_directory_(made_directory) {}

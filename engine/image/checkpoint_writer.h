@@ -16,6 +16,11 @@
 
 namespace cryostat::image {
 
+// The id of this start of the kernel (random(4)); empty when it can't be read.
+std::string read_boot_id();
+// 128 random bits in hex, for Manifest.checkpoint_id.
+std::string random_checkpoint_id();
+
 // Until commit() has renamed the manifest into place the folder is no checkpoint. Destroyed without
 // a commit, everything created is removed again.
 class CheckpointWriter {

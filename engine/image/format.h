@@ -100,6 +100,9 @@ std::string_view record_name(uint32_t tag);
 // Run of zero pages in pb::PageRuns.page_index: takes no space in pages.img.
 inline constexpr uint64_t kZeroPage = ~uint64_t{0};
 
+// Pages that are as in the parent checkpoint at the same address.
+inline constexpr uint64_t kInParentPage = kZeroPage - 1;
+
 // A header for a file of this build's version, with its checksum.
 FileHeader make_file_header(FileType type);
 

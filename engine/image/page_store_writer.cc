@@ -120,6 +120,14 @@ Result<std::optional<uint64_t>> PageStoreWriter::find_same(const uint8_t* page, 
   return std::optional(found);
 }
 
+Result<uint64_t> PageStoreWriter::append_pages(std::span<const uint8_t> pages,
+                                               std::span<const PageSum> sums) {
+  TRY(write_deferred());
+  TRY(pwrite_all(pages_.get(), pages.data(), pages.size(), next_offset_bytes(),
+                 path_of(directory_, FileType::kPages)));
+  return add_sums(sums);
+}
+
 Error PageStoreWriter::pages_write_error(int errno_value, uint64_t bytes_left) const {
   return write_error(errno_value, pages_.get(), path_of(directory_, FileType::kPages), bytes_left);
 }

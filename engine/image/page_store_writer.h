@@ -56,6 +56,9 @@ class PageStoreWriter {
   // Pages for which find_same() found another one.
   uint64_t deduplicated_pages() const { return deduplicated_pages_; }
 
+  // The same with sums that are known already, one for each page.
+  Result<uint64_t> append_pages(std::span<const uint8_t> pages, std::span<const PageSum> sums);
+
   // An error of a write to pages.img made by someone else, with path and hint; `bytes_left` is what
   // was still to be written.
   Error pages_write_error(int errno_value, uint64_t bytes_left) const;

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "engine/image/file_hash.h"
+#include "engine/image/record_reader.h"
 #include "engine/image/write_all.h"
 
 namespace cryostat::image {
@@ -38,9 +39,21 @@ Result<void> RecordWriter::append_tagged(uint32_t tag,
                             record_name(tag), path_, length, kMaxRecordBytes));
   const size_t at = buffer_.size();
   buffer_.resize(at + sizeof(RecordHeader) + length);
-  uint8_t* payload = buffer_.data() + at + sizeof(RecordHeader);
-  message.SerializeWithCachedSizesToArray(payload);
+  message.SerializeWithCachedSizesToArray(buffer_.data() + at + sizeof(RecordHeader));
+  return finish_record(tag, at);
+}
 
+Result<void> RecordWriter::append(const RecordView& record) {
+  const size_t at = buffer_.size();
+  buffer_.resize(at + sizeof(RecordHeader));
+  buffer_.insert(buffer_.end(), record.payload.begin(), record.payload.end());
+  return finish_record(record.tag, at);
+}
+
+// The payload lies behind the place of its header, at `at` in the buffer.
+Result<void> RecordWriter::finish_record(uint32_t tag, size_t at) {
+  const uint8_t* const payload = buffer_.data() + at + sizeof(RecordHeader);
+  const size_t length = buffer_.size() - at - sizeof(RecordHeader);
   RecordHeader header{static_cast<uint32_t>(length), tag, 0};
   FileHash sum;
   sum.add(&header, offsetof(RecordHeader, xxh3));

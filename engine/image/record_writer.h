@@ -17,6 +17,7 @@ class MessageLite;
 namespace cryostat::image {
 
 class FileHash;
+struct RecordView;
 
 // Buffered; bytes are on the file only after flush().
 class RecordWriter {
@@ -33,6 +34,9 @@ class RecordWriter {
     return append_tagged(RecordTag<Message>::value, message);
   }
 
+  // A record as a RecordReader gave it.
+  Result<void> append(const RecordView& record);
+
   Result<void> flush();
 
   int fd() const { return fd_.get(); }
@@ -43,6 +47,7 @@ class RecordWriter {
 
  private:
   Result<void> append_tagged(uint32_t tag, const google::protobuf::MessageLite& message);
+  Result<void> finish_record(uint32_t tag, size_t at);
 
   UniqueFd fd_;
   std::string path_;

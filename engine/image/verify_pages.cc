@@ -40,51 +40,61 @@ bool read_at(int fd, uint8_t* buffer, size_t size, uint64_t offset) {
 
 }  // namespace
 
-Result<void> CheckpointReader::verify_pages(uint64_t first, uint64_t count,
-                                            const StopRequest& stop) const {
+Result<void> CheckpointReader::read_pages(uint64_t first, std::span<uint8_t> to) const {
   const std::string path = fmt::format("{}/{}", directory_, file_name(FileType::kPages));
+  const uint64_t count = to.size() / kPageSize;
   if (first > page_count() || count > page_count() - first)
     return fail(ErrorKind::kImages, fmt::format("{}: pages {}+{} are past its end ({} pages)", path,
                                                 first, count, page_count()));
+  if (!read_at(pages_.get(), to.data(), to.size(), first * kPageSize)) {
+    if (errno != 0) return fail_errno(fmt::format("read {}", path));
+    return fail(ErrorKind::kImages, fmt::format("{}: truncated while it was being read", path));
+  }
+  for (uint64_t i = 0; i < count; ++i)
+    if (page_sum(&to[i * kPageSize]) != sums_[first + i])
+      return fail(ErrorKind::kImages,
+                  fmt::format("{}: byte {}: damaged: checksum mismatch in page {}", path,
+                              (first + i) * kPageSize, first + i));
+  return {};
+}
+
+Result<void> CheckpointReader::verify_pages(uint64_t first, uint64_t count,
+                                            const StopRequest& stop) const {
   Span span("image.verify_pages");
   span.add_bytes(count * kPageSize);
   std::vector<uint8_t> buffer(std::min(kChunkPages, count) * kPageSize);
   for (uint64_t done = 0; done < count;) {
     const uint64_t pages = std::min(kChunkPages, count - done);
-    if (!read_at(pages_.get(), buffer.data(), pages * kPageSize, (first + done) * kPageSize)) {
-      if (errno != 0) return fail_errno(fmt::format("read {}", path));
-      return fail(ErrorKind::kImages, fmt::format("{}: truncated while it was being read", path));
-    }
-    for (uint64_t i = 0; i < pages; ++i)
-      if (page_sum(&buffer[i * kPageSize]) != sums_[first + done + i])
-        return fail(ErrorKind::kImages,
-                    fmt::format("{}: byte {}: damaged: checksum mismatch in page {}", path,
-                                (first + done + i) * kPageSize, first + done + i));
+    TRY(read_pages(first + done, std::span(buffer).first(pages * kPageSize)));
     done += pages;
     if (done % (16 * kChunkPages) == 0) TRY(stop.check());
   }
   return {};
 }
 
-Result<void> CheckpointReader::verify_all_pages(unsigned threads, const StopRequest& stop) const {
-  const uint64_t total = page_count();
-  std::atomic<uint64_t> next{0};
+Result<void> CheckpointReader::verify_pages(std::span<const StoreRange> ranges, unsigned threads,
+                                            const StopRequest& stop) const {
+  std::vector<StoreRange> shares;
+  for (const StoreRange& range : ranges)
+    for (uint64_t done = 0; done < range.count; done += kSharePages)
+      shares.push_back({range.first + done, std::min(kSharePages, range.count - done)});
+  std::atomic<size_t> next{0};
   std::mutex mutex;
   std::optional<Error> first_error;
   const auto work = [&] {
     for (;;) {
-      const uint64_t begin = next.fetch_add(kSharePages, std::memory_order_relaxed);
-      if (begin >= total) return;
-      auto verified = verify_pages(begin, std::min(kSharePages, total - begin), stop);
+      const size_t mine = next.fetch_add(1, std::memory_order_relaxed);
+      if (mine >= shares.size()) return;
+      auto verified = verify_pages(shares[mine].first, shares[mine].count, stop);
       if (verified) continue;
-      next.store(total, std::memory_order_relaxed);
+      next.store(shares.size(), std::memory_order_relaxed);
       const std::lock_guard lock(mutex);
       if (!first_error) first_error.emplace(std::move(verified).error());
       return;
     }
   };
-  const auto useful = static_cast<unsigned>(
-      std::clamp<uint64_t>((total + kSharePages - 1) / kSharePages, 1, std::max(threads, 1u)));
+  const auto useful =
+      static_cast<unsigned>(std::clamp<size_t>(shares.size(), 1, std::max(threads, 1u)));
   std::vector<std::thread> helpers;
   for (unsigned i = 1; i < useful; ++i) helpers.emplace_back(work);
   work();

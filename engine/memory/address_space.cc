@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -34,8 +35,7 @@ bool has_file(const SmapsEntry& entry) {
 // Why a VMA with these flags can't be saved; empty when it can.
 std::string refused_by_flags(const SmapsEntry& entry) {
   const VmFlags& flags = entry.flags;
-  if (flags.has(VmFlags::kUffdMissing) || flags.has(VmFlags::kUffdWriteProtect) ||
-      flags.has(VmFlags::kUffdMinor))
+  if (flags.has(VmFlags::kUffdMissing) || flags.has(VmFlags::kUffdMinor))
     return "memory registered with userfaultfd can't be checkpointed";
   if (flags.has(VmFlags::kShadowStack)) return "shadow stack can't be checkpointed";
   if (flags.has(VmFlags::kPureFrames) || flags.has(VmFlags::kIo))
@@ -92,6 +92,8 @@ class Collector {
             Refusals& refusals)
       : task_(task), options_(options), finder_(finder), refusals_(refusals) {
     state_.space.set_id(options.id);
+    state_.space.set_owner_host_pid(task.pid().value);
+    state_.space.set_owner_start_time_ticks(task.start_time_ticks());
   }
 
   Result<AddressSpaceState> run() {
@@ -133,6 +135,8 @@ class Collector {
     pb::Vma vma = to_vma(entry);
     if (!add_system_mapping(entry, vma)) {
       std::string refusal = refused_by_flags(entry);
+      if (entry.flags.has(VmFlags::kUffdWriteProtect) && !is_tracked())
+        refusal = "memory registered with userfaultfd can't be checkpointed";
       if (refusal.empty() && has_file(entry)) {
         VmaBacking backing = TRY(finder_.find(entry));
         vma.set_backing(backing.backing);
@@ -149,7 +153,13 @@ class Collector {
     }
     state_.vmas.push_back(std::move(vma));
     state_.private_bytes.push_back(private_bytes(entry));
+    state_.write_protected.push_back(entry.flags.has(VmFlags::kUffdWriteProtect));
     return {};
+  }
+
+  bool is_tracked() {
+    if (!is_tracked_) is_tracked_ = options_.is_tracked && options_.is_tracked();
+    return *is_tracked_;
   }
 
   static uint64_t private_bytes(const SmapsEntry& entry) {
@@ -202,6 +212,7 @@ class Collector {
   BackingFinder& finder_;
   Refusals& refusals_;
   AddressSpaceState state_;
+  std::optional<bool> is_tracked_;  // asked at most once
 };
 
 }  // namespace

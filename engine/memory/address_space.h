@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -29,6 +30,8 @@ struct CollectOptions {
   RemoteAddr current_brk;     // brk(0) as the target sees it
   uint64_t ghost_limit_bytes = 1 << 20;  // largest deleted file on disk that is saved
   SmapsReader* smaps = nullptr;          // was asked for the task's areas; null: they are read now
+  // Memory that is write-protected by a userfaultfd: is that our tracker? Empty: no.
+  std::function<bool()> is_tracked;
 };
 
 struct AddressSpaceState {
@@ -38,6 +41,8 @@ struct AddressSpaceState {
   std::vector<pb::Vma> vmas;  // ascending
   // For each of `vmas`: private pages present or swapped out, in bytes (an estimate: smaps).
   std::vector<uint64_t> private_bytes;
+  // For each of `vmas`: registered with a userfaultfd for write-protection (VmFlags uw).
+  std::vector<bool> write_protected;
   uint32_t exe_file_id =
       0;  // in the MappedFileTable; 0: deleted (AddressSpace.exe_shared_memory_id)
 };

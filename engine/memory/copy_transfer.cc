@@ -29,35 +29,38 @@ class CopyTransfer : public PageTransfer {
   explicit CopyTransfer(image::PageStoreWriter& store) : sink_(store) {}
 
   Result<void> move(std::span<const PageRun> runs, std::vector<StoredRun>& stored) override {
-    std::array<PageRun, PageSink::kBufferPages> window;
-    size_t count = 0;
+    window_.clear();
     uint32_t room = PageSink::kBufferPages;
     for (PageRun run : runs) {
       while (run.page_count > 0) {
         const uint32_t pages = std::min(run.page_count, room);
-        window[count++] = {run.address, pages};
+        window_.push_back({run.address, pages});
         run.address += pages * kPageSize;
         run.page_count -= pages;
         room -= pages;
         if (room > 0) continue;
-        TRY(move_window({window.data(), count}, stored));
-        count = 0;
+        TRY(move_window(stored));
         room = PageSink::kBufferPages;
       }
     }
-    return count > 0 ? move_window({window.data(), count}, stored) : Result<void>{};
+    return window_.empty() ? Result<void>{} : move_window(stored);
   }
 
- private:
-  // Fills the buffer with the pages of `window`.
-  virtual Result<void> read(std::span<const PageRun> window, std::span<uint8_t> buffer) = 0;
+  void compare_with(ParentContent* parent) override { sink_.compare_with(parent); }
 
-  Result<void> move_window(std::span<const PageRun> window, std::vector<StoredRun>& stored) {
-    TRY(read(window, sink_.buffer()));
-    return sink_.store(window, stored);
+ private:
+  // Fills the buffer with the pages of `window`; may make it shorter.
+  virtual Result<void> read(std::vector<PageRun>& window, std::span<uint8_t> buffer) = 0;
+
+  Result<void> move_window(std::vector<StoredRun>& stored) {
+    TRY(read(window_, sink_.buffer()));
+    TRY(sink_.store(window_, stored));
+    window_.clear();
+    return {};
   }
 
   PageSink sink_;
+  std::vector<PageRun> window_;
 };
 
 class VmReadvTransfer final : public CopyTransfer {
@@ -66,7 +69,7 @@ class VmReadvTransfer final : public CopyTransfer {
   const char* name() const override { return "vm-readv"; }
 
  private:
-  Result<void> read(std::span<const PageRun> window, std::span<uint8_t> buffer) override {
+  Result<void> read(std::vector<PageRun>& window, std::span<uint8_t> buffer) override {
     std::array<iovec, PageSink::kBufferPages> remote;
     for (size_t i = 0; i < window.size(); ++i)
       remote[i] = {reinterpret_cast<void*>(window[i].address), window[i].page_count * kPageSize};
@@ -84,31 +87,48 @@ class VmReadvTransfer final : public CopyTransfer {
 
 class ForcedTransfer final : public CopyTransfer {
  public:
-  ForcedTransfer(UniqueFd memory, HostPid pid, image::PageStoreWriter& store)
-      : CopyTransfer(store), memory_(std::move(memory)), pid_(pid) {}
+  ForcedTransfer(UniqueFd memory, HostPid pid, image::PageStoreWriter& store, Vanished vanished)
+      : CopyTransfer(store), memory_(std::move(memory)), pid_(pid), vanished_(vanished) {}
   const char* name() const override { return "forced"; }
 
  private:
-  Result<void> read(std::span<const PageRun> window, std::span<uint8_t> buffer) override {
+  Result<void> read(std::vector<PageRun>& window, std::span<uint8_t> buffer) override {
+    std::vector<PageRun> there;
     uint8_t* to = buffer.data();
     for (const PageRun& run : window) {
-      const size_t bytes = run.page_count * kPageSize;
-      for (size_t done = 0; done < bytes;) {
-        const ssize_t got =
-            pread(memory_.get(), to + done, bytes - done, static_cast<off_t>(run.address + done));
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0)
-          return fail_errno(got < 0 ? errno : EIO, fmt::format("read page {:x} of pid {}",
-                                                               run.address + done, pid_.value));
-        done += static_cast<size_t>(got);
+      const uint64_t end = run.address + run.page_count * kPageSize;
+      for (uint64_t at = run.address; at < end;) {
+        const uint64_t bytes = TRY(read_stretch(at, end, to));
+        if (bytes > 0) there.push_back({at, static_cast<uint32_t>(bytes / kPageSize)});
+        to += bytes;
+        at += bytes > 0 ? bytes : kPageSize;  // the page at `at` has vanished
       }
-      to += bytes;
     }
+    window = std::move(there);
     return {};
+  }
+
+  // Reads whole pages of [at, end) up to one that has vanished; returns their bytes.
+  Result<uint64_t> read_stretch(uint64_t at, uint64_t end, uint8_t* to) {
+    uint64_t done = 0;
+    while (at + done < end) {
+      const ssize_t got =
+          pread(memory_.get(), to + done, end - at - done, static_cast<off_t>(at + done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got > 0) {
+        done += static_cast<uint64_t>(got);
+        continue;
+      }
+      const int error = got < 0 ? errno : EIO;
+      if (vanished_ == Vanished::kSkip) break;
+      return fail_errno(error, fmt::format("read page {:x} of pid {}", at + done, pid_.value));
+    }
+    return page_align_down(done);
   }
 
   UniqueFd memory_;
   HostPid pid_;
+  Vanished vanished_;
 };
 
 }  // namespace
@@ -119,9 +139,10 @@ Result<std::unique_ptr<PageTransfer>> make_vm_readv_transfer(HostPid pid,
 }
 
 Result<std::unique_ptr<PageTransfer>> make_forced_transfer(const TaskHandle& task,
-                                                           image::PageStoreWriter& store) {
+                                                           image::PageStoreWriter& store,
+                                                           Vanished vanished) {
   return std::make_unique<ForcedTransfer>(TRY(task.proc().open_file("mem", O_RDONLY)), task.pid(),
-                                          store);
+                                          store, vanished);
 }
 
 }  // namespace cryostat::memory

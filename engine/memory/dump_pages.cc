@@ -5,16 +5,20 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "engine/base/log.h"
 #include "engine/image/checkpoint_writer.h"
 #include "engine/memory/address_space.h"
 #include "engine/memory/page_batch.h"
 #include "engine/memory/page_selection.h"
 #include "engine/memory/page_transfer.h"
 #include "engine/memory/pagemap_writer.h"
+#include "engine/memory/parent_content.h"
 #include "engine/procfs/task_handle.h"
+#include "proto/stats.pb.h"
 
 namespace cryostat::memory {
 
@@ -41,7 +45,7 @@ struct RunTargets {
 class AddressSpaceDump {
  public:
   AddressSpaceDump(const PageSource& source, Part part, RunTargets runs, AddressSpaceState& state,
-                   PageScanner scanner, image::CheckpointWriter& writer, const StopRequest& stop,
+                   PageFinder& finder, image::CheckpointWriter& writer, const StopRequest& stop,
                    Progress& progress)
       : task_(source.task),
         part_(part),
@@ -49,13 +53,17 @@ class AddressSpaceDump {
         state_(state),
         transfer_(&source.transfer),
         direct_(source.transfer),
-        scanner_(std::move(scanner)),
+        finder_(finder),
+        changes_(source.changes),
         writer_(writer),
-        pagemap_(writer, pb::PageRuns::ADDRESS_SPACE, state.space.id()),
+        pagemap_(writer, pb::PageRuns::ADDRESS_SPACE, state.space.id(),
+                 source.changes.parent_owner_id),
         stop_(stop),
         progress_(progress),
         limit_(source.limit),
-        batch_(batch_pages(source.limit)) {}
+        batch_(batch_pages(source.limit)) {
+    source.transfer.compare_with(changes_.parent);
+  }
 
   Result<PageCounts> run() {
     uint64_t expected = 0;
@@ -63,7 +71,7 @@ class AddressSpaceDump {
       if (is_mine(state_.vmas[i])) expected += state_.private_bytes[i];
     progress_.add_total(expected);
     const bool few = part_ == Part::kLeftOut;
-    TRY(scanner_.uses_pagemap_scan() && !few ? scan_all() : scan_each());
+    TRY(finder_.skips_gaps() && !few ? scan_all() : scan_each());
     TRY(move_batch());
     TRY(merge_up_to(UINT64_MAX));
     TRY(pagemap_.flush());
@@ -85,15 +93,15 @@ class AddressSpaceDump {
   Result<void> scan_all() {
     if (state_.vmas.empty()) return {};
     size_t vma = 0;
-    return scanner_.scan({state_.vmas.front().start(), state_.vmas.back().end()},
-                         [&](const PageRange& range) -> Result<void> {
-                           while (vma < state_.vmas.size() && state_.vmas[vma].end() <= range.start)
-                             ++vma;
-                           for (size_t i = vma;
-                                i < state_.vmas.size() && state_.vmas[i].start() < range.end; ++i)
-                             TRY(add_part(state_.vmas[i], range));
-                           return {};
-                         });
+    return finder_.scan({state_.vmas.front().start(), state_.vmas.back().end()},
+                        [&](const PageRange& range) -> Result<void> {
+                          while (vma < state_.vmas.size() && state_.vmas[vma].end() <= range.start)
+                            ++vma;
+                          for (size_t i = vma;
+                               i < state_.vmas.size() && state_.vmas[i].start() < range.end; ++i)
+                            TRY(add_part(state_.vmas[i], range));
+                          return {};
+                        });
   }
 
   // /proc/pid/pagemap has an entry for every page, mapped or not: areas without pages are left out.
@@ -101,10 +109,10 @@ class AddressSpaceDump {
     for (size_t i = 0; i < state_.vmas.size(); ++i) {
       pb::Vma& vma = state_.vmas[i];
       // Guard pages show nowhere else.
-      const bool may_have_guards = scanner_.uses_pagemap_scan();
+      const bool may_have_guards = finder_.skips_gaps();
       if (!is_mine(vma) || (state_.private_bytes[i] == 0 && !may_have_guards)) continue;
-      TRY(scanner_.scan({vma.start(), vma.end()},
-                        [&](const PageRange& range) { return add_part(vma, range); }));
+      TRY(finder_.scan({vma.start(), vma.end()},
+                       [&](const PageRange& range) { return add_part(vma, range); }));
     }
     return {};
   }
@@ -114,16 +122,37 @@ class AddressSpaceDump {
     if (!is_mine(vma)) return {};
     if (vma.backing() == pb::Vma::VDSO || vma.backing() == pb::Vma::VVAR) return {};
     if (!range.guard && (vma.shared() || vma.droppable())) return {};
+    PageRange part = range;
+    part.start = std::max(range.start, vma.start());
+    part.end = std::min(range.end, vma.end());
+    if (part.unchanged && !changes_.verify) return add_unchanged(part);
     if (std::exchange(last_vma_, &vma) != &vma) batch_.end_run();
     TRY(use_transfer_for(vma));
-    return add_range(
-        vma, {std::max(range.start, vma.start()), std::min(range.end, vma.end()), range.guard});
+    if (claimed_unchanged_ != part.unchanged) TRY(move_batch());
+    claimed_unchanged_ = part.unchanged;
+    return add_range(vma, part);
+  }
+
+  // Goes into the pagemap behind what is still to be moved.
+  Result<void> add_unchanged(const PageRange& range) {
+    constexpr size_t kMostRuns = 4096;
+    for (uint64_t at = range.start; at < range.end;) {
+      const uint64_t pages = std::min<uint64_t>((range.end - at) / kPageSize, UINT32_MAX);
+      unchanged_.push_back({at, image::kInParentPage, static_cast<uint32_t>(pages)});
+      at += pages * kPageSize;
+    }
+    progress_.advance(range.end - range.start);
+    return unchanged_.size() < kMostRuns ? Result<void>{} : move_batch();
   }
 
   // What the target may not read, the parasite can't, and process_vm_readv does not.
   Result<void> use_transfer_for(const pb::Vma& vma) {
     const bool readable = (vma.protection() & PROT_READ) != 0 && vma.protection_key() == 0;
-    if (!readable && !forced_) forced_ = TRY(make_forced_transfer(task_, writer_.pages()));
+    if (!readable && !forced_) {
+      forced_ = TRY(make_forced_transfer(task_, writer_.pages(),
+                                         changes_.running ? Vanished::kSkip : Vanished::kFails));
+      forced_->compare_with(changes_.parent);
+    }
     PageTransfer* const wanted = readable ? &direct_ : forced_.get();
     if (wanted == transfer_) return {};
     TRY(move_batch());
@@ -150,20 +179,34 @@ class AddressSpaceDump {
     return {};
   }
 
+  // Moves the batch; its runs and the unchanged ones become records in address order.
   Result<void> move_batch() {
-    if (batch_.empty()) return {};
-    TRY(stop_.check());
     stored_.clear();
-    TRY(transfer_->move(batch_.runs(), stored_));
-    for (const StoredRun& run : stored_) TRY(add_stored(run));
-    counts_.scanned += batch_.page_count();
-    progress_.advance(batch_.page_count() * kPageSize);
-    if (limit_ != nullptr) TRY(limit_->spend(batch_.page_count() * kPageSize, stop_));
-    batch_.clear();
+    if (!batch_.empty()) {
+      TRY(stop_.check());
+      TRY(transfer_->move(batch_.runs(), stored_));
+      counts_.scanned += batch_.page_count();
+      progress_.advance(batch_.page_count() * kPageSize);
+      if (limit_ != nullptr) TRY(limit_->spend(batch_.page_count() * kPageSize, stop_));
+      batch_.clear();
+    }
+    auto unchanged = unchanged_.begin();
+    for (const StoredRun& run : stored_) {
+      for (; unchanged != unchanged_.end() && unchanged->address < run.address; ++unchanged)
+        TRY(add_stored(*unchanged));
+      TRY(add_stored(run));
+    }
+    for (; unchanged != unchanged_.end(); ++unchanged) TRY(add_stored(*unchanged));
+    unchanged_.clear();
     return {};
   }
 
   Result<void> add_stored(const StoredRun& run) {
+    if (changes_.verify && changes_.parent != nullptr) count_disagreement(run);
+    if (run.page_index == image::kInParentPage) {
+      counts_.unchanged += run.page_count;
+      return put(run);
+    }
     if (run.page_index != image::kZeroPage) {
       counts_.written += run.page_count;
       return put(run);
@@ -189,6 +232,22 @@ class AddressSpaceDump {
     return {};
   }
 
+  void count_disagreement(const StoredRun& run) {
+    const bool same = run.page_index == image::kInParentPage;
+    if (!claimed_unchanged_) {
+      counts_.overreported += same ? run.page_count : 0;
+      return;
+    }
+    uint64_t missed = same ? 0 : run.page_count;
+    // The parent has no run for a zero page of anonymous memory.
+    if (run.page_index == image::kZeroPage) {
+      for (uint32_t i = 0; i < run.page_count; ++i)
+        missed -= changes_.parent->has(run.address + i * kPageSize) ? 0 : 1;
+    }
+    counts_.missed += missed;
+    if (missed > 0) log::warn("the tracker missed {} written pages at {:x}", missed, run.address);
+  }
+
   // A zero page in a private file mapping hides what the file has there; in anonymous memory it is
   // as good as none. Runs come in address order, so the VMA is found by going on from the last one.
   bool hides_file_content(uint64_t address) {
@@ -204,7 +263,8 @@ class AddressSpaceDump {
   PageTransfer* transfer_;
   PageTransfer& direct_;
   std::unique_ptr<PageTransfer> forced_;
-  PageScanner scanner_;
+  PageFinder& finder_;
+  const PageChanges& changes_;
   image::CheckpointWriter& writer_;
   PagemapWriter pagemap_;
   const StopRequest& stop_;
@@ -212,6 +272,8 @@ class AddressSpaceDump {
   RateLimit* const limit_;
   PageBatch batch_;
   std::vector<StoredRun> stored_;
+  std::vector<StoredRun> unchanged_;  // since the last move
+  bool claimed_unchanged_ = false;    // what the finder said of the batch
   PageCounts counts_;
   const pb::Vma* last_vma_ = nullptr;
   size_t zero_vma_ = 0;
@@ -220,12 +282,37 @@ class AddressSpaceDump {
 Result<PageCounts> dump_part(const PageSource& source, Part part, RunTargets runs,
                              AddressSpaceState& state, image::CheckpointWriter& writer,
                              const StopRequest& stop, Progress& progress) {
-  PageScanner scanner = TRY(PageScanner::open(source.task));
-  AddressSpaceDump dump(source, part, runs, state, std::move(scanner), writer, stop, progress);
+  std::optional<PageScanner> scanner;
+  PageFinder* finder = source.changes.finder;
+  if (finder == nullptr) {
+    scanner.emplace(TRY(PageScanner::open(source.task)));
+    finder = &*scanner;
+  }
+  AddressSpaceDump dump(source, part, runs, state, *finder, writer, stop, progress);
   return TRY_IN(dump.run(), fmt::format("save the memory of pid {}", source.task.pid().value));
 }
 
 }  // namespace
+
+PageCounts& PageCounts::operator+=(const PageCounts& other) {
+  scanned += other.scanned;
+  written += other.written;
+  zero += other.zero;
+  unchanged += other.unchanged;
+  missed += other.missed;
+  overreported += other.overreported;
+  return *this;
+}
+
+void describe_counts(const PageCounts& counts, pb::DumpStats& stats) {
+  stats.set_pages_scanned(counts.scanned);
+  stats.set_pages_written(counts.written);
+  stats.set_pages_zero(counts.zero);
+  stats.set_bytes_written(counts.written * kPageSize);
+  stats.set_pages_unchanged(counts.unchanged);
+  stats.set_pages_missed(counts.missed);
+  stats.set_pages_overreported(counts.overreported);
+}
 
 Result<PageCounts> dump_pages(const PageSource& source, AddressSpaceState& state,
                               image::CheckpointWriter& writer, const StopRequest& stop,

@@ -16,11 +16,17 @@ class TaskHandle;
 namespace cryostat::image {
 class CheckpointWriter;
 }
+namespace cryostat::pb {
+class DumpStats;
+}
 
 namespace cryostat::memory {
 
 struct AddressSpaceState;
+class PageFinder;
 class PageTransfer;
+class ParentContent;
+class ParentImages;
 class SharedMemoryTable;
 struct StoredRun;
 
@@ -28,13 +34,25 @@ struct PageCounts {
   uint64_t scanned = 0;  // pages that were looked at: present and private to the target
   uint64_t written = 0;
   uint64_t zero = 0;
+  uint64_t unchanged = 0;  // left to the parent
+  // PageChanges::verify: unlike the parent though the finder said unchanged (they are written), and
+  // like it though it did not.
+  uint64_t missed = 0;
+  uint64_t overreported = 0;
 
-  PageCounts& operator+=(const PageCounts& other) {
-    scanned += other.scanned;
-    written += other.written;
-    zero += other.zero;
-    return *this;
-  }
+  PageCounts& operator+=(const PageCounts& other);
+};
+
+// Into the fields of the statistics.
+void describe_counts(const PageCounts& counts, pb::DumpStats& stats);
+
+// What an increment knows of the memory it saves; nothing for a full dump.
+struct PageChanges {
+  PageFinder* finder = nullptr;     // nullptr: a PageScanner
+  ParentContent* parent = nullptr;  // pages are compared with what it has
+  uint32_t parent_owner_id = 0;     // what unchanged ranges mean by the parent
+  bool verify = false;              // compare unchanged ranges too
+  bool running = false;             // the target is not frozen: pages may vanish, or be torn
 };
 
 // Where pages are taken from.
@@ -42,6 +60,7 @@ struct PageSource {
   const TaskHandle& task;  // the target, or the copy of its memory; all its threads stopped
   PageTransfer& transfer;  // of the same task; moves readable pages, others come from /proc/pid/mem
   RateLimit* limit = nullptr;  // how fast; nullptr: as fast as it goes
+  PageChanges changes = {};
 };
 
 // Writes the pages of all VMAs of `state` and their PageRuns records; guard pages that are found
@@ -65,8 +84,9 @@ Result<PageCounts> dump_copied_pages(const PageSource& source, AddressSpaceState
 // True when some VMA of `state` has pages that a fork leaves out.
 bool fork_leaves_out(const AddressSpaceState& state);
 
-// The content of every object of `table`, holes and zero pages left out.
-Result<PageCounts> dump_shared_memory(const SharedMemoryTable& table,
+// The content of every object of `table`, holes and zero pages left out, and what `parent` (may be
+// nullptr) has of the same object.
+Result<PageCounts> dump_shared_memory(const SharedMemoryTable& table, const ParentImages* parent,
                                       image::CheckpointWriter& writer, const StopRequest& stop,
                                       Progress& progress);
 

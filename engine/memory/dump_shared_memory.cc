@@ -12,6 +12,7 @@
 #include "engine/memory/dump_pages.h"
 #include "engine/memory/page_sink.h"
 #include "engine/memory/pagemap_writer.h"
+#include "engine/memory/parent_images.h"
 #include "engine/memory/shared_memory.h"
 
 namespace cryostat::memory {
@@ -20,13 +21,16 @@ namespace {
 
 class ObjectDump {
  public:
-  ObjectDump(const SharedMemoryObject& object, image::CheckpointWriter& writer,
-             const StopRequest& stop, Progress& progress)
+  ObjectDump(const SharedMemoryObject& object, ParentContent* parent,
+             image::CheckpointWriter& writer, const StopRequest& stop, Progress& progress)
       : object_(object),
         sink_(writer.pages()),
-        pagemap_(writer, pb::PageRuns::SHARED_MEMORY, object.id),
+        pagemap_(writer, pb::PageRuns::SHARED_MEMORY, object.id,
+                 parent != nullptr ? parent->owner_id() : 0),
         stop_(stop),
-        progress_(progress) {}
+        progress_(progress) {
+    sink_.compare_with(parent);
+  }
 
   Result<PageCounts> run() {
     // A hugetlbfs file knows no holes: all of it counts as data there, and zero pages are left out
@@ -84,7 +88,8 @@ class ObjectDump {
       counts_.zero += run.page_count;
       return {};
     }
-    counts_.written += run.page_count;
+    (run.page_index == image::kInParentPage ? counts_.unchanged : counts_.written) +=
+        run.page_count;
     return pagemap_.add(run);
   }
 
@@ -99,17 +104,14 @@ class ObjectDump {
 
 }  // namespace
 
-Result<PageCounts> dump_shared_memory(const SharedMemoryTable& table,
+Result<PageCounts> dump_shared_memory(const SharedMemoryTable& table, const ParentImages* parent,
                                       image::CheckpointWriter& writer, const StopRequest& stop,
                                       Progress& progress) {
   PageCounts sum;
   for (const SharedMemoryObject& object : table.objects()) {
-    ObjectDump dump(object, writer, stop, progress);
-    const PageCounts counts =
-        TRY_IN(dump.run(), fmt::format("save shared memory {} `{}`", object.id, object.name));
-    sum.scanned += counts.scanned;
-    sum.written += counts.written;
-    sum.zero += counts.zero;
+    auto content = parent != nullptr ? parent->content(object) : std::nullopt;
+    ObjectDump dump(object, content ? &*content : nullptr, writer, stop, progress);
+    sum += TRY_IN(dump.run(), fmt::format("save shared memory {} `{}`", object.id, object.name));
   }
   return sum;
 }

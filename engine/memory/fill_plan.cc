@@ -18,12 +18,14 @@ void add_zeroes(FillPlan& plan, const image::PageRun& run) {
 }
 
 // Adds at most what fits in one read; returns how many bytes that was.
-uint64_t add_part(FillPlan& plan, uint64_t address, uint64_t offset, uint64_t size) {
+uint64_t add_part(FillPlan& plan, uint32_t store, uint64_t address, uint64_t offset,
+                  uint64_t size) {
   wire::FillBatch* batch = plan.batches.empty() ? nullptr : &plan.batches.back();
   if (batch == nullptr || batch->size_bytes == wire::kFillMaxBytes ||
-      batch->target_count == wire::kFillMaxTargets ||
+      batch->target_count == wire::kFillMaxTargets || batch->store != store ||
       batch->file_offset_bytes + batch->size_bytes != offset) {
-    plan.batches.push_back({.file_offset_bytes = offset, .first_target = plan.targets.size()});
+    plan.batches.push_back(
+        {.file_offset_bytes = offset, .first_target = plan.targets.size(), .store = store});
     batch = &plan.batches.back();
   }
   const uint64_t part = std::min(size, wire::kFillMaxBytes - batch->size_bytes);
@@ -50,7 +52,7 @@ FillPlan plan_fill(const std::vector<image::PageRun>& runs) {
     uint64_t address = run.address;
     uint64_t offset = run.page_index * kPageSize;
     for (uint64_t left = run.page_count * kPageSize; left > 0;) {
-      const uint64_t part = add_part(plan, address, offset, left);
+      const uint64_t part = add_part(plan, run.store, address, offset, left);
       address += part;
       offset += part;
       left -= part;

@@ -19,8 +19,8 @@ struct FillPlan {
   std::vector<wire::AddressRange> zeroes;
 };
 
-// `runs` ascending. Pages that follow each other in pages.img are read together, up to
-// wire::kFillMaxBytes.
+// `runs` ascending, of a Chain. Pages that follow each other in one store's pages.img are read
+// together, up to wire::kFillMaxBytes.
 FillPlan plan_fill(const std::vector<image::PageRun>& runs);
 
 }  // namespace cryostat::memory

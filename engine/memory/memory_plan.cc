@@ -217,9 +217,10 @@ Result<void> fill_memory_plan(const MemoryPlanInput& input, WireArena& arena,
   const std::string& auxv = space.layout().auxv();
   plan.auxv = arena.append(std::span(reinterpret_cast<const uint8_t*>(auxv.data()), auxv.size()));
   plan.layout = plan_layout(space.layout());
-  plan.pages_fd = input.pages_fd;
-  plan.sums_fd = input.sums_fd;
-  plan.sums_offset_bytes = sizeof(image::FileHeader);
+  std::vector<wire::PageStoreFds> stores;
+  for (const StoreFiles& source : input.stores)
+    stores.push_back({source.pages_fd, source.sums_fd, sizeof(image::FileHeader)});
+  plan.stores = arena.append(stores);
   plan.exe_fd = space.exe_shared_memory_id() != 0
                     ? TRY(input.shared_memory.read_only(space.exe_shared_memory_id()))
                     : input.files.exe;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 
 #include "engine/base/error.h"
 #include "engine/base/wire_arena.h"
@@ -35,9 +36,8 @@ struct MemoryPlanInput {
   const image::PagemapImage& pagemap;
   const MappedFileFds& files;
   SharedMemoryFds& shared_memory;
-  int pages_fd;             // number under which pages.img is open in the child
-  int sums_fd;              // the same of page-sums.img
-  uint32_t reader_threads;  // 0: as many as are useful
+  std::span<const StoreFiles> stores;  // with the numbers that their files have in the child
+  uint32_t reader_threads;             // 0: as many as are useful
 };
 
 // Fills `plan`, with its arrays in `arena`. The blob unmaps everything but the restorer area, so

@@ -18,21 +18,12 @@ namespace cryostat::memory {
 namespace {
 
 // Low bits of the entry of a swapped out page: swap type, and from bit 5 on the offset (seen with
-// CAP_SYS_ADMIN). The last type is no swap file but a marker, of which a guard is one.
+// CAP_SYS_ADMIN). The last type is no swap file but a marker: a guard, or write-protection (of a
+// userfaultfd) where there is no page.
 constexpr uint64_t kSwapTypeMask = 0x1f;
 constexpr uint64_t kMarkerType = 0x1f;
+constexpr uint64_t kProtectionMarker = uint64_t{1} << 5;
 constexpr uint64_t kGuardMarker = uint64_t{4} << 5;
-
-bool is_guard(uint64_t entry) {
-  if ((entry & kernel::kPagemapGuard) != 0) return true;
-  return (entry & kernel::kPagemapSwapped) != 0 && (entry & kSwapTypeMask) == kMarkerType &&
-         (entry & kGuardMarker) != 0;
-}
-
-bool is_private_page(uint64_t entry) {
-  return (entry & kernel::kPagemapFile) == 0 &&
-         (entry & (kernel::kPagemapPresent | kernel::kPagemapSwapped)) != 0;
-}
 
 bool probe_scan(int fd, uint64_t report) {
   std::array<kernel::PageRegion, 1> regions;
@@ -44,6 +35,16 @@ bool probe_scan(int fd, uint64_t report) {
 }
 
 }  // namespace
+
+EntryKind entry_kind(uint64_t entry) {
+  if ((entry & kernel::kPagemapGuard) != 0) return EntryKind::kGuard;
+  if ((entry & kernel::kPagemapSwapped) != 0 && (entry & kSwapTypeMask) == kMarkerType) {
+    if ((entry & kGuardMarker) != 0) return EntryKind::kGuard;
+    if ((entry & kProtectionMarker) != 0) return EntryKind::kNone;
+  }
+  const bool there = (entry & (kernel::kPagemapPresent | kernel::kPagemapSwapped)) != 0;
+  return there && (entry & kernel::kPagemapFile) == 0 ? EntryKind::kPage : EntryKind::kNone;
+}
 
 Result<PageScanner> PageScanner::open(const TaskHandle& task, PageScanMode mode) {
   UniqueFd pagemap = TRY(task.proc().open_file("pagemap", O_RDONLY));
@@ -78,7 +79,7 @@ Result<void> PageScanner::scan_ioctl(const RemoteRange& range, const Visit& visi
       if (marked && !with_guards)
         TRY(scan_entries({regions[i].start, regions[i].end}, visit));
       else
-        TRY(visit({regions[i].start, regions[i].end, marked}));
+        TRY(visit({regions[i].start, regions[i].end, marked, false}));
     }
     if (answer.walk_end.value <= at)
       return fail(ErrorKind::kFailed, fmt::format("PAGEMAP_SCAN stands still at {:x}", at));
@@ -98,14 +99,15 @@ Result<void> PageScanner::scan_entries(const RemoteRange& range, const Visit& vi
     if (got < static_cast<ssize_t>(sizeof(uint64_t)))
       return fail_errno(got < 0 ? errno : EIO, fmt::format("read pagemap at {:x}", at));
     for (size_t i = 0; i < static_cast<size_t>(got) / sizeof(uint64_t); ++i, at += kPageSize) {
-      const bool guard = is_guard(entries[i]);
-      if (!guard && !is_private_page(entries[i])) continue;
+      const EntryKind kind = entry_kind(entries[i]);
+      if (kind == EntryKind::kNone) continue;
+      const bool guard = kind == EntryKind::kGuard;
       if (run.end == at && run.guard == guard) {
         run.end += kPageSize;
         continue;
       }
       if (run.end > run.start) TRY(visit(run));
-      run = {at, at + kPageSize, guard};
+      run = {at, at + kPageSize, guard, false};
     }
   }
   return run.end > run.start ? visit(run) : Result<void>{};

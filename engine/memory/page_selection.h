@@ -3,11 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 
 #include "engine/base/error.h"
 #include "engine/base/unique_fd.h"
-#include "engine/memory/remote_range.h"
+#include "engine/memory/page_finder.h"
 
 namespace cryostat {
 class TaskHandle;
@@ -15,28 +14,26 @@ class TaskHandle;
 
 namespace cryostat::memory {
 
-// Consecutive pages [start, end).
-struct PageRange {
-  uint64_t start = 0;
-  uint64_t end = 0;
-  bool guard = false;  // MADV_GUARD_INSTALL: no content, access faults
-};
-
 // How pages are found; a choice so that each way can be tested.
 enum class PageScanMode : uint8_t { kAuto, kPagemapOnly };
 
-class PageScanner {
+// What an entry of /proc/pid/pagemap stands for.
+enum class EntryKind : uint8_t {
+  kNone,   // nothing, a page of a file, or a mark that is no page
+  kPage,   // a private page, present or swapped out
+  kGuard,  // MADV_GUARD_INSTALL
+};
+EntryKind entry_kind(uint64_t entry);
+
+class PageScanner : public PageFinder {
  public:
   static Result<PageScanner> open(const TaskHandle& task, PageScanMode mode = PageScanMode::kAuto);
 
-  // Calls `visit` for the ranges inside `range` that have to be saved, ascending, until it fails:
-  // private pages that are present or swapped out, not of a file (so copied on write) and not the
-  // kernel's zero page; and guard ranges. Precondition: all threads stopped. Memory used is
-  // constant.
-  using Visit = std::function<Result<void>(const PageRange&)>;
-  Result<void> scan(const RemoteRange& range, const Visit& visit);
+  // Precondition: all threads stopped. Memory used is constant.
+  Result<void> scan(const RemoteRange& range, const Visit& visit) override;
 
-  bool uses_pagemap_scan() const { return mode_ != Mode::kPagemap; }
+  // /proc/pid/pagemap has an entry for every page, mapped or not.
+  bool skips_gaps() const override { return mode_ != Mode::kPagemap; }
 
  private:
   // kScan: the kernel has PAGEMAP_SCAN, but guard ranges look swapped out (6.13, 6.14).

@@ -7,6 +7,7 @@
 #include "engine/base/ids.h"
 #include "engine/image/format.h"
 #include "engine/image/page_store_writer.h"
+#include "engine/memory/parent_content.h"
 
 namespace cryostat::memory {
 
@@ -27,40 +28,55 @@ PageSink::PageSink(image::PageStoreWriter& store)
       buffer_(static_cast<uint8_t*>(std::aligned_alloc(kPageSize, kBufferPages * kPageSize))) {}
 PageSink::~PageSink() = default;
 
-// Where a page that is not zero goes: `index`, the next one of the store, or that of one like it.
-Result<uint64_t> PageSink::place_of(const uint8_t* page, uint64_t index) {
-  if (!store_.dedups()) return index;
+bool PageSink::is_stored(uint64_t place) {
+  return place != image::kZeroPage && place != image::kInParentPage;
+}
+
+// Where a page goes: kZeroPage, kInParentPage, `index` (the next one of the store), or the place of
+// one like it.
+Result<uint64_t> PageSink::place_of(const uint8_t* page, uint64_t address, uint64_t index) {
+  if (is_zero_page(page)) return image::kZeroPage;
+  if (parent_ == nullptr && !store_.dedups()) return index;
   const image::PageSum sum = image::page_sum(page);
-  if (const auto same = TRY(store_.find_same(page, sum, buffer_.get()))) return *same;
-  store_.remember(sum, index);
+  if (parent_ != nullptr && parent_->same(address, sum)) return image::kInParentPage;
+  if (store_.dedups()) {
+    if (const auto same = TRY(store_.find_same(page, sum, buffer_.get()))) return *same;
+    store_.remember(sum, index);
+  }
+  if (parent_ != nullptr) sums_.push_back(sum);
   return index;
 }
 
 Result<void> PageSink::store(std::span<const PageRun> runs, std::vector<StoredRun>& stored) {
   uint8_t* from = buffer_.get();
-  uint8_t* to = buffer_.get();  // pages that are kept move down over the zero ones
-  uint64_t index = store_.next_index();
+  uint8_t* to = buffer_.get();  // pages that are kept move down over the others
+  uint64_t next = store_.next_index();
+  sums_.clear();
   for (const PageRun& run : runs) {
     StoredRun last;
     for (uint32_t i = 0; i < run.page_count; ++i, from += kPageSize) {
-      const uint64_t place = is_zero_page(from) ? image::kZeroPage : TRY(place_of(from, index));
-      const uint64_t follows = last.page_index == image::kZeroPage
-                                   ? image::kZeroPage
-                                   : last.page_index + last.page_count;
+      const uint64_t address = run.address + i * kPageSize;
+      const uint64_t place = TRY(place_of(from, address, next));
+      const uint64_t follows =
+          is_stored(last.page_index) ? last.page_index + last.page_count : last.page_index;
       if (last.page_count == 0 || place != follows) {
         if (last.page_count > 0) stored.push_back(last);
-        last = {run.address + i * kPageSize, place, 0};
+        last = {address, place, 0};
       }
       ++last.page_count;
-      if (place != index) continue;
+      if (place != next) continue;
       if (to != from) std::memcpy(to, from, kPageSize);
       to += kPageSize;
-      ++index;
+      ++next;
     }
     if (last.page_count > 0) stored.push_back(last);
   }
-  if (to > buffer_.get())
-    TRY(store_.append_pages({buffer_.get(), static_cast<size_t>(to - buffer_.get())}));
+  const std::span<const uint8_t> pages(buffer_.get(), to);
+  if (pages.empty()) return {};
+  if (parent_ == nullptr)
+    TRY(store_.append_pages(pages));
+  else
+    TRY(store_.append_pages(pages, sums_));
   return {};
 }
 

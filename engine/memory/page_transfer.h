@@ -19,6 +19,8 @@ class PageStoreWriter;
 
 namespace cryostat::memory {
 
+class ParentContent;
+
 // Consecutive pages of one VMA (or of one shared memory object).
 struct PageRun {
   uint64_t address = 0;  // bytes, page aligned
@@ -29,7 +31,7 @@ struct PageRun {
 // Pages that were stored, or found to be zero.
 struct StoredRun {
   uint64_t address = 0;
-  uint64_t page_index = 0;  // in pages.img, or image::kZeroPage
+  uint64_t page_index = 0;  // in pages.img, image::kZeroPage or image::kInParentPage
   uint32_t page_count = 0;
   bool operator==(const StoredRun&) const = default;
 };
@@ -43,6 +45,9 @@ class PageTransfer {
   // pages in all) and appends where they went to `stored`, in order. Errors: the target is gone;
   // disk full.
   virtual Result<void> move(std::span<const PageRun> runs, std::vector<StoredRun>& stored) = 0;
+  // From now on pages that `parent` (which must outlive that) has at the same address are not
+  // stored but become in-parent runs. nullptr: no more.
+  virtual void compare_with(ParentContent* parent) = 0;
 };
 
 // The parasite writes its own pages into pages.img; where limits of the target forbid that, it goes
@@ -53,8 +58,15 @@ Result<std::unique_ptr<PageTransfer>> make_parasite_transfer(InfectedTask& task,
 // process_vm_readv into a buffer of the engine, then pwrite. Precondition: readable pages.
 Result<std::unique_ptr<PageTransfer>> make_vm_readv_transfer(HostPid pid,
                                                              image::PageStoreWriter& store);
-// pread of /proc/pid/mem, which ignores protection; for PROT_NONE and execute-only VMAs.
+// What becomes of a page that is not there any more.
+enum class Vanished : uint8_t {
+  kFails,  // the target is frozen: that can't be
+  kSkip,   // the target runs: it is left out
+};
+// pread of /proc/pid/mem, which ignores protection; for PROT_NONE and execute-only VMAs, and for
+// running targets.
 Result<std::unique_ptr<PageTransfer>> make_forced_transfer(const TaskHandle& task,
-                                                           image::PageStoreWriter& store);
+                                                           image::PageStoreWriter& store,
+                                                           Vanished vanished = Vanished::kFails);
 
 }  // namespace cryostat::memory

@@ -16,13 +16,17 @@ namespace cryostat::memory {
 
 class PagemapWriter {
  public:
-  PagemapWriter(image::CheckpointWriter& writer, pb::PageRuns::Owner owner, uint32_t owner_id);
-  // Runs come in address order.
+  // `parent_owner_id`: the owner's id in the parent, 0 when there are no in-parent runs.
+  PagemapWriter(image::CheckpointWriter& writer, pb::PageRuns::Owner owner, uint32_t owner_id,
+                uint32_t parent_owner_id = 0);
+  // Runs come in address order. Those that continue the last one are joined to it.
   Result<void> add(const StoredRun& run);
   // Writes what is still held. Call once, at the end.
   Result<void> flush();
 
  private:
+  bool extend_last(const StoredRun& run);
+
   image::CheckpointWriter& writer_;
   pb::PageRuns record_;
 };

@@ -26,7 +26,7 @@ class ParasiteTransfer final : public PageTransfer {
   const char* name() const override { return "parasite"; }
 
   Result<void> move(std::span<const PageRun> runs, std::vector<StoredRun>& stored) override {
-    if (refused_) return fallback_->move(runs, stored);
+    if (refused_ || compares_) return fallback_->move(runs, stored);
     auto moved = move_by_parasite(runs, stored);
     if (moved || !is_write_problem(moved.error().errno_value())) return moved;
     // The target may be under limits that the engine is not: RLIMIT_FSIZE, a quota, reserved
@@ -34,6 +34,12 @@ class ParasiteTransfer final : public PageTransfer {
     log::info("the parasite can't write pages ({}): the engine does it", moved.error().message());
     refused_ = true;
     return fallback_->move(runs, stored);
+  }
+
+  // The parasite knows nothing of the parent's checksums.
+  void compare_with(ParentContent* parent) override {
+    compares_ = parent != nullptr;
+    fallback_->compare_with(parent);
   }
 
  private:
@@ -80,6 +86,7 @@ class ParasiteTransfer final : public PageTransfer {
   wire::TransferRequest request_;
   std::vector<std::byte> buffer_;  // the data part, as far as it is used
   bool refused_ = false;
+  bool compares_ = false;
 };
 
 }  // namespace

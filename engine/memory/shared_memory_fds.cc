@@ -103,7 +103,7 @@ Result<void> set_attributes(int fd, const pb::SharedMemory& object) {
 }
 
 // Reads pages from `page_index` on and compares them with their checksums.
-Result<void> read_pages(const PageSource& pages, std::span<uint8_t> to, uint64_t page_index) {
+Result<void> read_pages(const StoreFiles& pages, std::span<uint8_t> to, uint64_t page_index) {
   for (size_t done = 0; done < to.size();) {
     const ssize_t got = pread(pages.pages_fd, to.data() + done, to.size() - done,
                               static_cast<off_t>(page_index * kPageSize + done));
@@ -157,7 +157,7 @@ class Window {
 // The object's size in whole pages: what lies behind its end in the last page is cut off again by
 // the kernel when it is read.
 Result<void> fill(int fd, const pb::SharedMemory& object, const std::vector<image::PageRun>& runs,
-                  const PageSource& pages) {
+                  std::span<const StoreFiles> stores) {
   const uint64_t bytes = page_align_up(object.size_bytes());
   Window window(fd, bytes);
   for (const image::PageRun& run : runs) {
@@ -169,7 +169,7 @@ Result<void> fill(int fd, const pb::SharedMemory& object, const std::vector<imag
     for (uint64_t offset = run.address, index = run.page_index; left > 0;) {
       const std::span<uint8_t> to = TRY(window.at(offset));
       const uint64_t part = std::min<uint64_t>(to.size(), left);
-      TRY(read_pages(pages, to.first(part), index));
+      TRY(read_pages(stores[run.store], to.first(part), index));
       offset += part;
       index += part / kPageSize;
       left -= part;
@@ -209,13 +209,13 @@ Result<UniqueFd> create_object(const image::MmImage& mm, const pb::SharedMemory&
 }  // namespace
 
 Result<int> SharedMemoryFds::create(const image::MmImage& mm, const image::PagemapImage& pagemap,
-                                    const PageSource& pages, uint32_t id) {
+                                    std::span<const StoreFiles> stores, uint32_t id) {
   const pb::SharedMemory* object = mm.shared_memory(id);
   if (object == nullptr)
     return fail(ErrorKind::kImages, fmt::format("there is no shared memory {}", id));
   UniqueFd fd = TRY(create_object(mm, *object));
   TRY(set_attributes(fd.get(), *object));
-  TRY_IN(fill(fd.get(), *object, pagemap.runs(pb::PageRuns::SHARED_MEMORY, id), pages),
+  TRY_IN(fill(fd.get(), *object, pagemap.runs(pb::PageRuns::SHARED_MEMORY, id), stores),
          fmt::format("fill shared memory {} `{}`", id, object->name()));
   TRY(adopt(id, TRY(reopen(fd.get(), O_PATH))));
   return entries_.back().path;

@@ -10,7 +10,7 @@
 #include "engine/base/error.h"
 #include "engine/base/service_fds.h"
 #include "engine/base/unique_fd.h"
-#include "engine/image/page_sum.h"
+#include "engine/memory/store_files.h"
 #include "proto/mm.pb.h"
 
 namespace cryostat::image {
@@ -19,12 +19,6 @@ struct PagemapImage;
 }  // namespace cryostat::image
 
 namespace cryostat::memory {
-
-// Page data of a checkpoint.
-struct PageSource {
-  int pages_fd;                          // pages.img
-  std::span<const image::PageSum> sums;  // of every page of it
-};
 
 // Descriptors of the objects, in a process that is being restored.
 class SharedMemoryFds {
@@ -36,7 +30,7 @@ class SharedMemoryFds {
   // holds it (O_PATH). Seals are not set here: a memfd sealed against writing could not be mapped
   // shared any more; the restorer adds them (MemoryPlan::seals). Runs in the hosted child.
   Result<int> create(const image::MmImage& mm, const image::PagemapImage& pagemap,
-                     const PageSource& pages, uint32_t id);
+                     std::span<const StoreFiles> stores, uint32_t id);
   // Takes over a descriptor of an object that another task has created.
   Result<void> adopt(uint32_t id, UniqueFd path);
 

@@ -59,7 +59,7 @@ Result<void> create_shared_memory(ChildContext& context, Member& member) {
   for (const uint32_t object : inputs.objects.used_by(member.index)) {
     if (inputs.objects.owner(object) != member.index) continue;
     inputs.rendezvous.object_numbers()[object] = TRY(member.shared_memory->create(
-        inputs.images.mm, inputs.images.pagemap, {inputs.pages_fd, inputs.sums}, object));
+        inputs.images.mm, inputs.images.pagemap, inputs.stores, object));
   }
   return {};
 }
@@ -133,8 +133,8 @@ Result<void> fill_threads(const image::TaskImage& task, const task::StartState& 
 Result<void> fill_plan(Member& member, WireArena& arena, wire::RestorerPlan& plan) {
   const HostedInputs& inputs = member.inputs;
   const memory::MemoryPlanInput memory_input{
-      inputs.images.mm,      member.space(),  inputs.images.pagemap, member.mapped_files,
-      *member.shared_memory, inputs.pages_fd, inputs.sums_fd,        inputs.restore_threads};
+      inputs.images.mm,      member.space(), inputs.images.pagemap, member.mapped_files,
+      *member.shared_memory, inputs.stores,  inputs.restore_threads};
   TRY(memory::fill_memory_plan(memory_input, arena, plan.memory));
   const task::StartState start = TRY(task::read_start_state());
   TRY(task::fill_task_state(member.task(), member.image.threads, member.space().space, start, arena,
@@ -160,7 +160,10 @@ HostedPlan make_hosted_plan(HostedInputs& inputs, size_t task, VdsoChoice vdso) 
       files::descriptor_numbers(inputs.images.files, member->task().descriptor_table_id());
   plan.target_ranges = target_ranges(member->space());
   plan.vdso = std::move(vdso);
-  plan.keep_fds = {&inputs.pages_fd, &inputs.sums_fd};
+  for (memory::StoreFiles& store : inputs.stores) {
+    plan.keep_fds.push_back(&store.pages_fd);
+    plan.keep_fds.push_back(&store.sums_fd);
+  }
   if (inputs.terminal_fd >= 0) plan.keep_fds.push_back(&inputs.terminal_fd);
   for (auto& [key, fd] : inputs.inherited) plan.keep_fds.push_back(&fd);
 

@@ -3,14 +3,14 @@
 // one of them and fetched by the others.
 #pragma once
 
-#include <span>
+#include <vector>
 
 #include "engine/base/error.h"
 #include "engine/base/unique_fd.h"
 #include "engine/files/description_groups.h"
 #include "engine/files/external.h"
 #include "engine/image/checkpoint_images.h"
-#include "engine/image/page_sum.h"
+#include "engine/memory/store_files.h"
 #include "engine/restore/hosted_child.h"
 #include "engine/restore/object_owners.h"
 #include "engine/restore/options.h"
@@ -25,10 +25,8 @@ struct HostedInputs {
   const ObjectOwners& objects;
   const Rendezvous& rendezvous;
   uint32_t live_tasks;
-  int pages_fd;                          // pages.img
-  int sums_fd;                           // page-sums.img
-  std::span<const image::PageSum> sums;  // of every page of pages.img
-  int terminal_fd;                       // the job's terminal, -1: none
+  std::vector<memory::StoreFiles> stores;  // of the chain
+  int terminal_fd;                         // the job's terminal, -1: none
   uint32_t restore_threads;
   files::InheritedFds inherited;  // the child's own numbers once it runs
 };

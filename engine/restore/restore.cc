@@ -16,8 +16,8 @@
 #include "engine/files/link_remap.h"
 #include "engine/files/restore.h"
 #include "engine/files/terminal.h"
+#include "engine/image/chain.h"
 #include "engine/image/checkpoint_images.h"
-#include "engine/image/checkpoint_reader.h"
 #include "engine/image/stage_times.h"
 #include "engine/memory/mapped_file_check.h"
 #include "engine/memory/memory_plan.h"
@@ -72,6 +72,7 @@ class Restore {
   Result<void> verify_pages();
   Result<Outcome> outcome();
 
+  uint64_t page_count() const { return memory::planned_bytes(images_.pagemap) / kPageSize; }
   const image::TaskImage& root() const { return images_.tasks.root(); }
   // The image of a created task.
   const image::TaskImage& image_of(size_t live) const { return images_.tasks.tasks[live_[live]]; }
@@ -82,10 +83,9 @@ class Restore {
   Progress& progress_;
   const uint64_t start_ns_;
 
-  std::optional<image::CheckpointReader> reader_;
+  std::optional<image::Chain> chain_;
   image::CheckpointImages images_;
   std::vector<size_t> live_;  // tasks that are no zombies, as indices into the images
-  UniqueFd sums_;             // page-sums.img, for the blob
   UniqueFd terminal_;
   PlanReport report_;
   task::TreePlan tree_plan_;
@@ -100,14 +100,13 @@ class Restore {
 
 Result<void> Restore::read_images() {
   const Span span("read images");
-  reader_.emplace(TRY(image::CheckpointReader::open(options_.images_dir)));
-  images_ = TRY(image::load_images(*reader_));
+  chain_.emplace(TRY(image::Chain::open(options_.images_dir)));
+  images_ = TRY(image::load_images(*chain_));
   const auto& tasks = images_.tasks.tasks;
   for (size_t i = 0; i < tasks.size(); ++i)
     if (!tasks[i].task.has_zombie()) live_.push_back(i);
   log::info("checkpoint {}: pid {}, {} tasks, {} open files, {} pages", options_.images_dir,
-            root().task.pid(), tasks.size(), images_.files.descriptions.size(),
-            reader_->page_count());
+            root().task.pid(), tasks.size(), images_.files.descriptions.size(), page_count());
   return stop_.check();
 }
 
@@ -130,7 +129,7 @@ Result<void> Restore::plan() {
   std::vector<const pb::Task*> tasks;
   for (const auto& task : images_.tasks.tasks) tasks.push_back(&task.task);
   tree_plan_ = TRY(task::plan_tree(tasks));
-  check_machine(reader_->manifest(), images_.tasks, tree_plan_, report_);
+  check_machine(chain_->head().manifest(), images_.tasks, tree_plan_, report_);
   for (const size_t i : live_) TRY(plan_task(images_.tasks.tasks[i]));
   files::check_files(images_.files,
                      {.shell_job = options_.shell_job,
@@ -145,17 +144,17 @@ Result<void> Restore::plan() {
 
 Result<void> Restore::load_pages() {
   const Span span("unpack");
-  return reader_->load_pages(std::max(std::thread::hardware_concurrency(), 1u), stop_);
+  return chain_->load_pages(std::max(std::thread::hardware_concurrency(), 1u), stop_);
 }
 
 Result<void> Restore::verify_pages() {
   constexpr unsigned kThreads = 2;
-  return reader_->verify_all_pages(kThreads, stop_);
+  return chain_->verify_pages(kThreads, stop_);
 }
 
 Result<Outcome> Restore::dry_run_outcome() {
   TRY(verify_pages());
-  report_.ok("page data", std::to_string(reader_->page_count()) + " pages, checksums hold");
+  report_.ok("page data", std::to_string(page_count()) + " pages, checksums hold");
   Outcome outcome;
   outcome.plan_lines = report_.lines();
   return outcome;
@@ -184,17 +183,13 @@ HostedTree Restore::hosted_tree() {
 Result<void> Restore::create_tasks() {
   TRY(options_.scripts.run("pre-restore", 0, stop_));
   const Span span("create tasks");
-  const std::string sums_name(image::file_name(image::FileType::kPageSums));
-  sums_ = UniqueFd(::openat(reader_->dir_fd(), sums_name.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!sums_) return fail_errno("open " + reader_->directory() + "/" + sums_name);
   descriptions_.emplace(images_.files);
   objects_.emplace(images_, *descriptions_);
   rendezvous_.emplace(
       TRY(Rendezvous::create(images_.files.descriptions.size() + 1, images_.mm.shared.size() + 1)));
   inputs_.emplace(HostedInputs{images_, *descriptions_, *objects_, *rendezvous_,
-                               static_cast<uint32_t>(live_.size()), reader_->pages_fd(),
-                               sums_.get(), reader_->sums(), terminal_.get(),
-                               options_.restore_threads, options_.inherited});
+                               static_cast<uint32_t>(live_.size()), memory::store_files(*chain_),
+                               terminal_.get(), options_.restore_threads, options_.inherited});
   hosted_.emplace(hosted_tree());
   bool seccomp = false;
   for (const size_t i : live_)
@@ -274,8 +269,8 @@ Result<Outcome> Restore::outcome() {
   outcome.root_pid = created_->root().pid;
   auto& stats = outcome.stats;
   stats.set_total_ns(monotonic_ns() - start_ns_);
-  stats.set_pages_restored(reader_->page_count());
-  stats.set_bytes_restored(reader_->page_count() * kPageSize);
+  stats.set_pages_restored(page_count());
+  stats.set_bytes_restored(memory::planned_bytes(images_.pagemap));
   stats.set_tasks(images_.tasks.tasks.size());
   size_t threads = 0;
   for (const auto& task : images_.tasks.tasks) threads += task.threads.size();

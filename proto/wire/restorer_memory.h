@@ -42,13 +42,20 @@ struct FillTarget {
 };
 static_assert(sizeof(FillTarget) == 16);
 
-// One preadv: consecutive bytes of pages.img into `target_count` places.
+// The page data of one checkpoint of the chain.
+struct PageStoreFds {
+  int32_t pages_fd = -1;           // pages.img
+  int32_t sums_fd = -1;            // page-sums.img
+  uint64_t sums_offset_bytes = 0;  // of the sum of page 0 in it
+};
+
+// One preadv: consecutive bytes of a store's pages.img into `target_count` places.
 struct FillBatch {
   uint64_t file_offset_bytes = 0;
   uint64_t size_bytes = 0;
   uint64_t first_target = 0;  // index into MemoryPlan::fill_targets
   uint32_t target_count = 0;  // at most kFillMaxTargets
-  uint32_t reserved = 0;
+  uint32_t store = 0;         // index into MemoryPlan::stores
 };
 inline constexpr uint32_t kFillMaxTargets = 128;  // a page each at least; below IOV_MAX
 // What one reader takes at a time: checksums are taken while the pages still lie in its cache.
@@ -82,6 +89,7 @@ struct PlannedLayout {
 
 struct MemoryPlan {
   WireSpan<PlannedVma> vmas;         // ascending; no vDSO, vvar or vsyscall among them
+  WireSpan<PageStoreFds> stores;     // descriptors of those no batch reads are -1
   WireSpan<FillBatch> fill_batches;  // in the order they are taken
   WireSpan<FillTarget> fill_targets;
   WireSpan<AddressRange> zero_fill;  // pages that must be written with zeroes (COW of a file)
@@ -89,14 +97,11 @@ struct MemoryPlan {
   WireSpan<PlannedSeals> seals;
   WireSpan<uint8_t> auxv;
   PlannedLayout layout;
-  int32_t pages_fd = -1;  // pages.img
   int32_t exe_fd = -1;
-  int32_t sums_fd = -1;  // page-sums.img
   uint32_t reserved = 0;
-  uint64_t sums_offset_bytes = 0;  // of the sum of page 0 in it
-  uint32_t reader_threads = 1;     // that fill memory, the leader included
-  uint32_t lock_future = 0;        // 0, or the flags of mlockall(2)
-  uint64_t task_size = 0;          // first address that no mapping can have
+  uint32_t reader_threads = 1;  // that fill memory, the leader included
+  uint32_t lock_future = 0;     // 0, or the flags of mlockall(2)
+  uint64_t task_size = 0;       // first address that no mapping can have
   // Work shared by the readers; written by the blob.
   uint64_t next_batch = 0;
   int64_t fill_error = 0;          // 0, or the first -errno; -EBADMSG: a checksum does not hold

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "engine/image/chain.h"
 #include "engine/image/checkpoint_images.h"
 #include "engine/image/checkpoint_reader.h"
 #include "engine/image/describe.h"
@@ -15,6 +16,7 @@ namespace {
 using cryostat::ErrorKind;
 using cryostat::Result;
 using cryostat::StopRequest;
+using cryostat::image::Chain;
 using cryostat::image::CheckpointReader;
 using cryostat::image::FileType;
 
@@ -33,10 +35,11 @@ Result<void> use_checkpoint(const std::string& directory) {
   for (const auto type : {FileType::kTasks, FileType::kMemory, FileType::kFiles, FileType::kPagemap,
                           FileType::kStats})
     (void)print_records(checkpoint, type);  // what can't be printed is refused by loading too
-  TRY(load_images(checkpoint));
+  auto chain = TRY(Chain::open(directory));
+  TRY(load_images(chain));
   const StopRequest stop;
-  TRY(checkpoint.load_pages(1, stop));
-  return checkpoint.verify_all_pages(1, stop);
+  TRY(chain.load_pages(1, stop));
+  return chain.verify_pages(1, stop);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ FILE_TYPES = {
     "page-sums.img": 7,
 }
 ZERO_PAGE = 2**64 - 1
+IN_PARENT = 2**64 - 2
 
 
 class ImageError(Exception):
@@ -116,6 +117,62 @@ def page_runs(folder):
         owner, owner_id = found.get(1, [0])[0], found.get(2, [0])[0]
         for run in zip(packed(found, 3), packed(found, 4), packed(found, 5), strict=True):
             yield (owner, owner_id, *run)
+
+
+def parent_folder(folder):
+    """The folder of the parent checkpoint; None when there is none. Checks that it is the one meant."""
+    (_, payload), = records(folder, "manifest.img")
+    entry = fields(payload).get(20)
+    if entry is None:
+        return None
+    parent = fields(entry[0])
+    path = os.path.join(folder, parent[1][0].decode())
+    (_, payload), = records(path, "manifest.img")
+    if fields(payload)[12] != parent[2]:
+        raise ImageError(f"{path} is not the parent of {folder}")
+    return path
+
+
+def full_runs(folder, owner, owner_id):
+    """(address, page count, page index, store, id of the owner in the parent) of one owner."""
+    for name, payload in records(folder, "pagemap.img"):
+        found = fields(payload)
+        if (found.get(1, [0])[0], found.get(2, [0])[0]) != (owner, owner_id):
+            continue
+        addresses = packed(found, 3)
+        stores = packed(found, 6) or [0] * len(addresses)
+        parent_owner = found.get(7, [0])[0]
+        for run in zip(addresses, packed(found, 4), packed(found, 5), stores, strict=True):
+            yield (*run, parent_owner)
+
+
+def resolved_pages(folder, owner=0, owner_id=1):
+    """{address: bytes} of every page that the checkpoint holds of one owner, its ancestors' pages included. Pages of zeroes
+    are held, too, where a run says so."""
+    pages, missing, parent_owner = {}, set(), owner_id
+    with open(os.path.join(folder, "pages.img"), "rb") as file:
+        for address, count, index, store, in_parent in full_runs(folder, owner, owner_id):
+            for page in range(count):
+                at = address + page * 4096
+                if index == ZERO_PAGE:
+                    pages[at] = bytes(4096)
+                elif index == IN_PARENT:
+                    missing.add(at)
+                    parent_owner = in_parent
+                elif store == 0:
+                    file.seek((index + page) * 4096)
+                    pages[at] = file.read(4096)
+                else:
+                    ancestor = folder
+                    for _ in range(store):
+                        ancestor = parent_folder(ancestor)
+                    with open(os.path.join(ancestor, "pages.img"), "rb") as other:
+                        other.seek((index + page) * 4096)
+                        pages[at] = other.read(4096)
+    if missing:
+        parent = resolved_pages(parent_folder(folder), owner, parent_owner)
+        pages.update((at, parent[at]) for at in missing if at in parent)
+    return pages
 
 
 def read_memory(folder, address, length):

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "engine/image/chain.h"
 #include "engine/image/checkpoint_images.h"
 #include "engine/image/checkpoint_reader.h"
 #include "engine/image/checkpoint_writer.h"
@@ -20,11 +21,11 @@ namespace fs = std::filesystem;
 
 // Everything a restore reads.
 Result<void> read_everything(const std::string& directory) {
-  const auto reader = TRY(CheckpointReader::open(directory));
-  const auto images = TRY(load_images(reader));
+  const auto chain = TRY(Chain::open(directory));
+  const auto images = TRY(load_images(chain));
   (void)images;
   const StopRequest stop;
-  return reader.verify_all_pages(2, stop);
+  return chain.verify_pages(2, stop);
 }
 
 std::string message_of(const Result<void>& result) {
@@ -37,12 +38,12 @@ TEST_CASE("a checkpoint is read back as written") {
   const auto parts = sample_parts();
   REQUIRE(write_sample(folder.path(), parts));
 
-  const auto reader = CheckpointReader::open(folder.path());
-  REQUIRE(reader);
-  REQUIRE(reader->manifest().root_pid() == 42);
-  REQUIRE(reader->manifest().checkpoint_id().size() == 32);
-  REQUIRE(reader->page_count() == 3);
-  const auto images = load_images(*reader);
+  const auto chain = Chain::open(folder.path());
+  REQUIRE(chain);
+  REQUIRE(chain->head().manifest().root_pid() == 42);
+  REQUIRE(chain->head().manifest().checkpoint_id().size() == 32);
+  REQUIRE(chain->head().page_count() == 3);
+  const auto images = load_images(*chain);
   REQUIRE(images);
   REQUIRE(images->tasks.root().threads.front().comm() == "sample");
   REQUIRE(images->mm.spaces.front().vmas.size() == 1);
@@ -50,7 +51,7 @@ TEST_CASE("a checkpoint is read back as written") {
   REQUIRE(images->pagemap.runs(pb::PageRuns::ADDRESS_SPACE, 1).front().page_count == 3);
   REQUIRE(images->pagemap.runs(pb::PageRuns::SHARED_MEMORY, 1).empty());
   const StopRequest stop;
-  REQUIRE(reader->verify_all_pages(4, stop));
+  REQUIRE(chain->verify_pages(4, stop));
 }
 
 TEST_CASE("a folder is written by one dump at a time") {
@@ -244,7 +245,7 @@ TEST_CASE("deferred pages lie where they would have been written") {
   REQUIRE(reader);
   REQUIRE(reader->page_count() == 6);
   const StopRequest stop;
-  REQUIRE(reader->verify_all_pages(1, stop));
+  REQUIRE(reader->verify_pages(0, 6, stop));
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 
 #include <functional>
 
+#include "engine/image/chain.h"
 #include "engine/image/checkpoint_images.h"
-#include "engine/image/checkpoint_reader.h"
 #include "tests/support/catch.h"
 #include "tests/unit/image/sample_checkpoint.h"
 
@@ -12,8 +12,8 @@ namespace cryostat::image {
 namespace {
 
 Result<void> load(const std::string& directory) {
-  const auto reader = TRY(CheckpointReader::open(directory));
-  TRY(load_images(reader));
+  const auto chain = TRY(Chain::open(directory));
+  TRY(load_images(chain));
   return {};
 }
 

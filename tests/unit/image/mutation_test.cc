@@ -2,8 +2,8 @@
 // or in something that passed every check; it never crashes (run under ASan by ./dev asan).
 #include <random>
 
+#include "engine/image/chain.h"
 #include "engine/image/checkpoint_images.h"
-#include "engine/image/checkpoint_reader.h"
 #include "tests/support/catch.h"
 #include "tests/unit/image/sample_checkpoint.h"
 
@@ -26,10 +26,10 @@ void mutate(Message& message, std::mt19937& random) {
 }
 
 Result<void> load(const std::string& directory) {
-  const auto reader = TRY(CheckpointReader::open(directory));
-  TRY(load_images(reader));
+  const auto chain = TRY(Chain::open(directory));
+  TRY(load_images(chain));
   const StopRequest stop;
-  return reader.verify_all_pages(1, stop);
+  return chain.verify_pages(1, stop);
 }
 
 TEST_CASE("mutated messages never get past the checks unnoticed") {

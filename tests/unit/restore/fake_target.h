@@ -146,9 +146,8 @@ class FakeTarget {
     plan.memory.fill_targets = arena.append(std::vector<wire::FillTarget>{{kFakeCode, kFakeBytes}});
     plan.memory.fill_batches = arena.append(std::vector<wire::FillBatch>{
         {.size_bytes = kFakeBytes, .first_target = 0, .target_count = 1}});
-    plan.memory.pages_fd = pages_number_;
-    plan.memory.sums_fd = pages_number_;
-    plan.memory.sums_offset_bytes = kFakeBytes;
+    plan.memory.stores =
+        arena.append(std::vector<wire::PageStoreFds>{{pages_number_, pages_number_, kFakeBytes}});
     plan.memory.task_size = 0x7ffffffff000;
     auto& layout = plan.memory.layout;
     layout.start_code = layout.start_data = kFakeCode;

@@ -1,0 +1,176 @@
+#include "engine/dump/pre_dump.h"
+
+#include <array>
+#include <optional>
+#include <vector>
+
+#include "engine/base/log.h"
+#include "engine/base/refusals.h"
+#include "engine/base/span.h"
+#include "engine/dump/manifest.h"
+#include "engine/dump/precheck.h"
+#include "engine/dump/task_dump.h"
+#include "engine/dump/tree.h"
+#include "engine/image/checkpoint_writer.h"
+#include "engine/image/stage_times.h"
+#include "engine/memory/dump_pages.h"
+#include "engine/memory/increment.h"
+#include "engine/memory/mapped_file_table.h"
+#include "engine/memory/page_transfer.h"
+#include "engine/memory/shared_memory.h"
+
+namespace cryostat::dump {
+
+namespace {
+
+constexpr std::array kStages = {"prepare", "freeze",  "inject",       "collect memory",
+                                "cure",    "release", "write memory", "commit"};
+
+class PreDump {
+ public:
+  PreDump(const Options& options, const StopRequest& stop, Progress& progress)
+      : options_(options), stop_(stop), progress_(progress), start_ns_(monotonic_ns()) {}
+
+  Result<Outcome> run() {
+    TRY(prepare());
+    TRY(look());
+    TRY(write_memory());
+    TRY(commit());
+    return outcome();
+  }
+
+ private:
+  Result<void> prepare();
+  Result<void> look();
+  Result<void> collect_memory();
+  Result<void> write_memory();
+  Result<void> write_task(TaskDump& task, memory::SpaceIncrement& increment);
+  Result<void> commit();
+  Outcome outcome();
+
+  const Options& options_;
+  const StopRequest& stop_;
+  Progress& progress_;
+  const uint64_t start_ns_;
+  uint64_t freeze_ns_ = 0;
+
+  std::optional<Tree> tree_;
+  std::optional<image::CheckpointWriter> writer_;
+  std::optional<memory::Increment> increment_;
+  std::vector<memory::SpaceIncrement> changes_;  // of each live task
+  Refusals refusals_;
+  memory::SharedMemoryTable shared_memory_;
+  memory::MappedFileTable mapped_files_;
+  memory::PageCounts pages_;
+};
+
+Result<void> PreDump::prepare() {
+  const Span span("prepare");
+  tree_.emplace(TRY(Tree::open(options_.pid)));
+  TRY(precheck(tree_->root().handle(), refusals_));
+  TRY(refusals_.check());
+  memory::IncrementOptions increment = options_.increment;
+  increment.track_mem = true;
+  increment_.emplace(TRY(memory::Increment::prepare(increment, options_.images_dir)));
+  writer_.emplace(TRY(image::CheckpointWriter::create(options_.images_dir)));
+  TRY(tree_->prepare());
+  return stop_.check();
+}
+
+// All for which the target is frozen.
+Result<void> PreDump::look() {
+  const uint64_t freeze_start_ns = monotonic_ns();
+  const Deadline deadline = Deadline::in(options_.timeout);
+  const auto& live = tree_->live();
+  {
+    const Span span("freeze");
+    TRY(tree_->freeze(deadline, stop_, refusals_));
+  }
+  {
+    const Span span("inject");
+    for (const auto& task : live) TRY(task->inject(deadline, stop_));
+  }
+  {
+    const Span span("collect memory");
+    TRY(collect_memory());
+  }
+  {
+    const Span span("cure");
+    for (const auto& task : live) TRY(task->cure());
+  }
+  const Span span("release");
+  for (size_t i = live.size(); i-- > 0;) TRY(live[i]->release(SeizedTask::Mode::kResume));
+  freeze_ns_ = monotonic_ns() - freeze_start_ns;
+  return stop_.check();
+}
+
+// What a dump would refuse is refused now.
+Result<void> PreDump::collect_memory() {
+  uint32_t id = 0;
+  for (const auto& task : tree_->live()) {
+    TRY(task->collect_task(refusals_));
+    TRY(task->collect_memory(++id, options_, nullptr, shared_memory_, mapped_files_, refusals_));
+  }
+  TRY(refusals_.check());
+  for (const auto& task : tree_->live())
+    changes_.push_back(TRY(increment_->begin(task->handle(), task->infected(), task->space())));
+  return {};
+}
+
+Result<void> PreDump::write_memory() {
+  Span span("write memory");
+  for (size_t i = 0; i < changes_.size(); ++i) TRY(write_task(*tree_->live()[i], changes_[i]));
+  pages_ += TRY(
+      memory::dump_shared_memory(shared_memory_, increment_->parent(), *writer_, stop_, progress_));
+  span.add_bytes(pages_.written * kPageSize);
+  return {};
+}
+
+Result<void> PreDump::write_task(TaskDump& task, memory::SpaceIncrement& increment) {
+  const auto transfer =
+      TRY(memory::make_forced_transfer(task.handle(), writer_->pages(), memory::Vanished::kSkip));
+  memory::PageSource source{task.handle(), *transfer, nullptr, increment.changes()};
+  source.changes.running = true;
+  pages_ += TRY(memory::dump_pages(source, task.space(), *writer_, stop_, progress_));
+  return {};
+}
+
+Result<void> PreDump::commit() {
+  const Span span("commit");
+  TRY(writer_->stream(image::FileType::kPagemap));
+  std::vector<const pb::Task*> tasks;
+  for (const auto& task : tree_->live()) {
+    tasks.push_back(&task->collected().task);
+    TRY(memory::write_address_space(task->space(), mapped_files_, *writer_));
+  }
+  TRY(memory::write_memory_objects(mapped_files_, shared_memory_, *writer_));
+  TRY(writer_->append(image::FileType::kStats, outcome().stats));
+  pb::Manifest manifest = make_manifest(tasks, options_);
+  manifest.set_pre_dump(true);
+  increment_->describe(manifest);
+  TRY(writer_->commit(std::move(manifest)));
+  log::info("pre-dump {} is complete", options_.images_dir);
+  return {};
+}
+
+Outcome PreDump::outcome() {
+  Outcome outcome;
+  auto& stats = outcome.stats;
+  stats.set_freeze_ns(freeze_ns_);
+  stats.set_total_ns(monotonic_ns() - start_ns_);
+  stats.set_tasks(tree_->live().size());
+  stats.set_threads(tree_->thread_count());
+  stats.set_transfer("running");
+  memory::describe_counts(pages_, stats);
+  stats.set_tracker(increment_->tracker());
+  image::add_stage_times(kStages, stats);
+  return outcome;
+}
+
+}  // namespace
+
+Result<Outcome> pre_dump(const Options& options, const StopRequest& stop, Progress& progress) {
+  return PreDump(options, stop, progress).run();
+}
+
+}  // namespace cryostat::dump
