@@ -18,6 +18,7 @@
 #include "engine/memory/mapped_file_table.h"
 #include "engine/memory/page_transfer.h"
 #include "engine/memory/shared_memory.h"
+#include "engine/memory/smaps_reader.h"
 
 namespace cryostat::dump {
 
@@ -107,9 +108,10 @@ Result<void> PreDump::look() {
 // What a dump would refuse is refused now.
 Result<void> PreDump::collect_memory() {
   uint32_t id = 0;
+  memory::SmapsReader smaps;  // was asked for nothing yet: it reads when it is a task's turn
   for (const auto& task : tree_->live()) {
     TRY(task->collect_task(refusals_));
-    TRY(task->collect_memory(++id, options_, nullptr, shared_memory_, mapped_files_, refusals_));
+    TRY(task->collect_memory(++id, options_, smaps, shared_memory_, mapped_files_, refusals_));
   }
   TRY(refusals_.check());
   for (const auto& task : tree_->live())
