@@ -6,7 +6,7 @@ import subprocess
 from harness import PATIENCE, Program, Skip, need_program, read, seconds, wait_for, wait_gone
 
 
-def survive(test, expected, output, *command, lines=20, cycles=2, **options):
+def survive(test, expected, output, *command, lines=20, cycles=2, dump=(), **options):
     """Starts a program that prints lines; dumps, ends and restores it when some are there, more than once; in the end the
     output is `expected` (text, or a function that is given the text)."""
     program = test.program(*command, output=output, **options)
@@ -14,7 +14,7 @@ def survive(test, expected, output, *command, lines=20, cycles=2, **options):
         wait_for(lambda: read(output, "").count("\n") >= lines * (cycle + 1) or not program.alive(), "some output")
         test.check(program.alive(), f"it ended early: {read(output)}")
         images = test.path(f"images{cycle}")
-        test.dump_and_end(program, images)
+        test.dump_and_end(program, images, *dump)
         test.restore_detached(program, images)
     wait_gone(program.pid, 60 * PATIENCE)
     text = read(output)
@@ -209,7 +209,8 @@ def test_sqlite_in_a_transaction(test):
             statements.append("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c WHERE x<20000) SELECT 'n' || count(*) FROM c;")
     statements.append("COMMIT;")
     path = script(test, "job.sql", "\n".join(statements) + "\n")
-    survive(test, lambda text: text.count("n20000\n") == 300, test.path("out"), "sqlite3", database, f".read {path}")
+    survive(test, lambda text: text.count("n20000\n") == 300, test.path("out"), "sqlite3", database, f".read {path}",
+            dump=("--file-locks",))
     done = test.run("sqlite3", database, "SELECT count(*), sum(n) FROM t; PRAGMA integrity_check;").ok()
     test.check(done.out == f"3000|{sum(range(3000))}\nok\n", done.out)
 

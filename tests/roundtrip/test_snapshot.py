@@ -64,7 +64,7 @@ CASES = {
     "open_files": trip("open_files"),
     "ghosts": trip("ghosts"),
     "pipes": trip("pipes"),
-    "locks": trip("locks"),
+    "locks": trip("locks", dump=("--file-locks",)),
     "shm_files": trip("shm_files"),
     "everything": trip("everything"),
     "still_picture": trip("still_picture"),
