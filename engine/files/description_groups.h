@@ -31,10 +31,16 @@ class DescriptionGroups {
   bool is_held(uint32_t description) const { return held_[description]; }
 
   // The lowest id of the group.
-  uint32_t group_of(uint32_t description);
+  uint32_t group_of(uint32_t description) { return root_of(groups_, description); }
+  // The lowest id of those that have an object in common with it: a group may hold many.
+  uint32_t object_of(uint32_t description) { return root_of(sharers_, description); }
 
  private:
-  std::vector<uint32_t> parents_;  // of id n: element n; 0 is nobody
+  using Parents = std::vector<uint32_t>;  // of id n: element n; 0 is nobody
+  static uint32_t root_of(Parents& parents, uint32_t description);
+  static void unite(Parents& parents, uint32_t a, uint32_t b);
+  Parents groups_;
+  Parents sharers_;
   std::vector<bool> held_;
   std::map<std::pair<std::string_view, uint64_t>, uint32_t> objects_;
 };
@@ -50,9 +56,14 @@ class DescriptionOwners {
   // Tasks other than the owner have a number of it or of a description of its group, or its kind
   // wants them held.
   bool is_shared(uint32_t description) const { return shared_[description]; }
+  // Sorts ids so that those of one object (both ends of a pipe) follow each other: what they are
+  // opened from is needed from the first of them to the last.
+  void sort_by_object(std::vector<uint32_t>& descriptions) const;
+  uint32_t object(uint32_t description) const { return objects_[description]; }
 
  private:
   std::vector<uint32_t> owners_;
+  std::vector<uint32_t> objects_;  // DescriptionGroups::object_of
   std::vector<bool> shared_;
 };
 

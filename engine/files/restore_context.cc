@@ -18,11 +18,28 @@ Result<UniqueFd> RestoreContext::keep(UniqueFd fd) {
   }
 }
 
-Result<int> RestoreContext::hold(uint32_t description_id, UniqueFd fd) {
-  auto kept = TRY(keep(std::move(fd)));
+Result<int> RestoreContext::hold(uint32_t description_id, UniqueFd fd, int home) {
+  UniqueFd kept;
+  if (home < 0) {
+    kept = TRY(keep(std::move(fd)));
+  } else if (fd.get() == home) {
+    kept = std::move(fd);
+  } else {
+    if (dup3(fd.get(), home, O_CLOEXEC) < 0)
+      return fail_errno(fmt::format("duplicate to descriptor {}", home));
+    kept.reset(home);
+  }
   const int number = kept.get();
   held_[description_id] = std::move(kept);
   return number;
+}
+
+void RestoreContext::release_objects() {
+  pipes.clear();
+  bpf_maps.clear();
+  ghosts.clear();
+  deleted_directories.clear();
+  std::erase_if(socket_pairs, [](const auto& pair) { return pair.second.completed; });
 }
 
 UniqueFd RestoreContext::release_held(uint32_t description_id) {

@@ -27,6 +27,7 @@ struct SocketEnds {
   uint32_t first_id = 0;  // the description `first` is of
   UniqueFd first;
   UniqueFd second;
+  bool completed = false;  // no longer needed when both descriptions are open
 };
 
 // A pseudoterminal that is being restored.
@@ -50,11 +51,13 @@ class RestoreContext {
   // doesn't use.
   Result<UniqueFd> keep(UniqueFd fd);
 
-  // Keeps a description of the image open, at a number the target doesn't use, until
-  // release_held(); returns the number.
-  Result<int> hold(uint32_t description_id, UniqueFd fd);
+  // Keeps a description of the image open until release_held(): at `home`, the first number it will
+  // have, which costs none; if that is -1, at a number the target doesn't use. Returns the number.
+  Result<int> hold(uint32_t description_id, UniqueFd fd, int home);
   UniqueFd release_held(uint32_t description_id);
   void release_all_held() { held_.clear(); }
+  // Closes what descriptions of one object were opened from; after the last one of the object.
+  void release_objects();
   // While it is held: the number of a description; else `otherwise`.
   int number_of(uint32_t description_id, int otherwise) const;
 

@@ -102,20 +102,38 @@ Result<UniqueFd> TaskDescriptors::open(const DescriptorKind& kind,
   return fd;
 }
 
-Result<void> TaskDescriptors::open_shared(std::span<int> numbers) {
-  std::vector<const pb::Description*> opened;
-  for (const auto& description : image_.descriptions) {
-    const uint32_t id = description.id();
-    if (owners_.owner(id) != table_id_ || !owners_.is_shared(id)) continue;
+int TaskDescriptors::home_of(uint32_t description) const {
+  const auto home = homes_.find(description);
+  return home == homes_.end() ? -1 : home->second.front()->fd();
+}
+
+Result<void> TaskDescriptors::for_each_object(std::vector<uint32_t> ids, const Step& step) {
+  owners_.sort_by_object(ids);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const auto& description = image_.description(ids[i]);
     const auto* kind = TRY(kind_of(description));
-    auto fd = TRY_IN(open(*kind, description), describe(description, *kind));
-    numbers[id] = TRY_IN(context_.hold(id, std::move(fd)), describe(description, *kind));
-    opened.push_back(&description);
+    TRY_IN(step(*kind, description), describe(description, *kind));
+    if (i + 1 == ids.size() || owners_.object(ids[i]) != owners_.object(ids[i + 1]))
+      context_.release_objects();
   }
-  for (const auto* description : opened) {
-    const auto* kind = TRY(kind_of(*description));
-    TRY_IN(kind->finish(context_, *description, numbers[description->id()]),
-           describe(*description, *kind));
+  return {};
+}
+
+Result<void> TaskDescriptors::open_shared(std::span<int> numbers) {
+  std::vector<uint32_t> ids;
+  for (const auto& description : image_.descriptions)
+    if (owners_.owner(description.id()) == table_id_ && owners_.is_shared(description.id()))
+      ids.push_back(description.id());
+  TRY(for_each_object(ids, [&](const auto& kind, const auto& description) -> Result<void> {
+    const uint32_t id = description.id();
+    auto fd = TRY(open(kind, description));
+    numbers[id] = TRY(context_.hold(id, std::move(fd), home_of(id)));
+    return {};
+  }));
+  for (const uint32_t id : ids) {
+    const auto& description = image_.description(id);
+    const auto* kind = TRY(kind_of(description));
+    TRY_IN(kind->finish(context_, description, numbers[id]), describe(description, *kind));
   }
   return {};
 }
@@ -123,7 +141,7 @@ Result<void> TaskDescriptors::open_shared(std::span<int> numbers) {
 Result<void> TaskDescriptors::fetch(std::span<const int> numbers, const Fetch& get) {
   for (const auto& [id, entries] : homes_) {
     if (owners_.owner(id) == table_id_) continue;
-    TRY(context_.hold(id, TRY(get(owners_.owner(id), numbers[id]))));
+    TRY(context_.hold(id, TRY(get(owners_.owner(id), numbers[id])), entries.front()->fd()));
   }
   return {};
 }
@@ -147,13 +165,13 @@ Result<void> TaskDescriptors::finish_private() {
 }
 
 Result<void> TaskDescriptors::place() {
-  // Ascending homes: a new descriptor takes the lowest free number, which no earlier one can need
-  // and which is free again before a later one does.
-  for (const auto& [id, entries] : homes_) {
-    const auto& description = image_.description(id);
-    const auto* kind = TRY(kind_of(description));
-    TRY_IN(place_one(description, entries), describe(description, *kind));
-  }
+  std::vector<uint32_t> ids;
+  for (const auto& [id, entries] : homes_) ids.push_back(id);
+  // A new descriptor takes the lowest free number and leaves it for its home; what stays for longer
+  // is at numbers that the target doesn't use (RestoreContext::keep).
+  TRY(for_each_object(ids, [this](const auto&, const auto& description) {
+    return place_one(description, homes_.at(description.id()));
+  }));
   context_.release_all_held();
   // Every pidfd of them is there; the task must not have a zombie more than it had.
   context_.gone_processes.clear();

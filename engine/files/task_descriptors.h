@@ -56,6 +56,12 @@ class TaskDescriptors {
   Result<UniqueFd> open(const DescriptorKind& kind, const pb::Description& description);
   Result<void> place_one(const pb::Description& description, const Home& entries);
   std::string describe(const pb::Description& description, const DescriptorKind& kind) const;
+  // Does it for each of the descriptions, object by object; closes after each object what its
+  // descriptions were opened from.
+  using Step = std::function<Result<void>(const DescriptorKind&, const pb::Description&)>;
+  Result<void> for_each_object(std::vector<uint32_t> ids, const Step& step);
+  // The first number of a description in this table; -1: it has none.
+  int home_of(uint32_t description) const;
   Result<void> finish_private();
 
   const image::FilesImage& image_;

@@ -23,6 +23,7 @@
 #include "engine/memory/memory_plan.h"
 #include "engine/restore/blob_run.h"
 #include "engine/restore/create_task.h"
+#include "engine/restore/descriptor_room.h"
 #include "engine/restore/fill_progress.h"
 #include "engine/restore/finish.h"
 #include "engine/restore/hosted_plan.h"
@@ -137,6 +138,11 @@ Result<void> Restore::plan() {
                       .inherited = options_.inherited},
                      report_);
   TRY(memory::check_mapped_files(images_.mm, report_));
+  descriptions_.emplace(images_.files);
+  objects_.emplace(images_, *descriptions_);
+  check_descriptor_room(
+      images_, *descriptions_, *objects_,
+      {chain_->used_pages().size(), options_.inherited.size() + (terminal_ ? 1 : 0)}, report_);
   for (const auto& line : report_.lines()) log::debug("{}", line);
   TRY(report_.check());
   return stop_.check();
@@ -183,8 +189,6 @@ HostedTree Restore::hosted_tree() {
 Result<void> Restore::create_tasks() {
   TRY(options_.scripts.run("pre-restore", 0, stop_));
   const Span span("create tasks");
-  descriptions_.emplace(images_.files);
-  objects_.emplace(images_, *descriptions_);
   rendezvous_.emplace(
       TRY(Rendezvous::create(images_.files.descriptions.size() + 1, images_.mm.shared.size() + 1)));
   inputs_.emplace(HostedInputs{images_, *descriptions_, *objects_, *rendezvous_,

@@ -57,6 +57,8 @@ CASES = {
     "watches": round_trip("watches"),
     "event_fds": round_trip("event_fds"),
     "many_files": round_trip("many_files"),
+    "full_table": round_trip("full_table"),
+    "full_table_tree": round_trip("full_table", "tree"),
     "shm_files": round_trip("shm_files"),
     "socket_pairs": round_trip("socket_pairs"),
     "socket_tree": round_trip("socket_tree"),

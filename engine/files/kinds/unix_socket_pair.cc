@@ -192,7 +192,8 @@ Result<SocketEnds> make_ends(RestoreContext& context, const pb::Description& des
   ends.first_id = description.id();
   ends.first = TRY(context.keep(std::move(first)));
   if (second) ends.second = TRY(context.keep(std::move(second)));
-  if (!completed_later(context, image)) TRY(complete(context, image, ends));
+  ends.completed = !completed_later(context, image);
+  if (ends.completed) TRY(complete(context, image, ends));
   return ends;
 }
 
@@ -219,7 +220,7 @@ bool UnixSocketPairKind::owns(const pb::Description& image) const {
 
 void UnixSocketPairKind::link(const pb::Description& image, DescriptionGroups& groups) const {
   const auto& socket = image.unix_socket_pair();
-  groups.join(image.id(), socket.pair_id());
+  groups.join_object(image.id(), "socket pair", socket.pair_id());
   if (carries_files(socket)) groups.hold(image.id());
   for (const auto& message : socket.queue())
     for (const auto id : message.description_ids()) groups.join(image.id(), id);
@@ -241,8 +242,9 @@ Result<UniqueFd> UnixSocketPairKind::restore(RestoreContext& context,
 Result<void> UnixSocketPairKind::finish(RestoreContext& context, const pb::Description& image,
                                         int) const {
   const auto& socket = image.unix_socket_pair();
+  if (!completed_later(context, socket)) return {};
   auto& ends = context.socket_pairs[socket.pair_id()];
-  if (image.id() != ends.first_id || !completed_later(context, socket)) return {};
+  if (image.id() != ends.first_id) return {};
   return complete(context, socket, ends);
 }
 
