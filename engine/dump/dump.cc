@@ -166,7 +166,6 @@ Result<void> Dump::collect() {
   {
     const Span span("collect task");
     for (const auto& task : tree_->live()) TRY(task->collect_task(refusals_));
-    TRY(collect_tree());
   }
   {
     const Span span("collect memory");
@@ -185,6 +184,7 @@ Result<void> Dump::collect() {
                                                    .external = options_.external,
                                                    .engine_fds = {}},
                                                   shared_memory_, refusals_)));
+    TRY(collect_tree());
   }
   log::info("{} tasks, {} zombies, {} descriptors of {} open files, {} shared memory objects",
             tree_->live().size(), tree_->zombies().size(), files_->descriptor_count(),
@@ -196,8 +196,16 @@ Result<void> Dump::collect() {
 // What the tasks are to each other: refused as long as the tree could not be restored.
 Result<void> Dump::collect_tree() {
   std::vector<pb::Task*> tasks;
-  for (const auto& task : tree_->live()) tasks.push_back(&task->collected().task);
+  std::vector<uint32_t> tty_nrs;
+  for (const auto& task : tree_->live()) {
+    tasks.push_back(&task->collected().task);
+    tty_nrs.push_back(task->collected().tty_nr);
+  }
   for (pb::Task& zombie : tree_->zombies()) tasks.push_back(&zombie);
+  task::find_terminals(tasks, tty_nrs,
+                       {[this](uint32_t tty_nr) { return files_->find_pty(tty_nr); },
+                        files_->controlled_sessions(), files_->own_terminals()},
+                       refusals_);
   task::find_outside_sessions(tasks, options_.shell_job, refusals_);
   tasks_.assign(tasks.begin(), tasks.end());
   const auto plan = task::plan_tree(tasks_);

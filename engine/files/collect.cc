@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/statfs.h>
 
+#include <map>
 #include <vector>
 
 #include "engine/base/refusals.h"
@@ -41,15 +42,34 @@ size_t FilesCollection::descriptor_count() const {
 }
 void FilesCollection::keep_links() { data_->links.keep(); }
 
-bool FilesCollection::has_terminal(uint32_t tty_nr) const {
+uint32_t FilesCollection::find_pty(uint32_t tty_nr) const {
   constexpr uint32_t kSlaveMajor = 136;
   const uint32_t index = (tty_nr & 0xff) | (tty_nr >> 12 & 0xfff00);
-  if ((tty_nr >> 8 & 0xfff) != kSlaveMajor) return false;
+  if ((tty_nr >> 8 & 0xfff) != kSlaveMajor) return 0;
   for (const auto& description : data_->descriptions)
-    if (description.has_pty() && description.pty().has_state() &&
-        description.pty().index() == index)
-      return true;
-  return false;
+    if (description.pty().has_state() && description.pty().index() == index)
+      return description.id();
+  return 0;
+}
+
+std::vector<std::pair<int32_t, uint32_t>> FilesCollection::controlled_sessions() const {
+  std::vector<std::pair<int32_t, uint32_t>> sessions;
+  for (const auto& description : data_->descriptions)
+    if (const int32_t session = description.pty().state().session(); session != 0)
+      sessions.emplace_back(session, description.id());
+  return sessions;
+}
+
+std::vector<std::pair<uint32_t, size_t>> FilesCollection::own_terminals() const {
+  std::map<uint32_t, uint32_t> ptys;  // by description
+  for (const auto& description : data_->descriptions)
+    if (description.pty().path() == "/dev/tty") ptys[description.id()] = description.pty().pty_id();
+  std::vector<std::pair<uint32_t, size_t>> found;
+  for (size_t i = 0; i < data_->tables.size(); ++i)
+    for (const auto& entry : data_->tables[i].entries())
+      if (const auto known = ptys.extract(entry.description_id()))
+        found.emplace_back(known.mapped(), i);
+  return found;
 }
 
 namespace {

@@ -49,9 +49,15 @@ class FilesCollection {
 
   size_t description_count() const;
   size_t descriptor_count() const;
-  // The terminal of this device number (tty_nr of proc_pid_stat(5)) is a pseudoterminal whose
-  // master the target has.
-  bool has_terminal(uint32_t tty_nr) const;
+  // The description of the master of the pseudoterminal with this device number (tty_nr of
+  // proc_pid_stat(5)); 0 when the target has none.
+  uint32_t find_pty(uint32_t tty_nr) const;
+  // The session that a pseudoterminal of the target controls, and the master's description, of all
+  // that control one.
+  std::vector<std::pair<int32_t, uint32_t>> controlled_sessions() const;
+  // Descriptions opened as /dev/tty: the pseudoterminal behind each, and the first task that has a
+  // number of it (an index).
+  std::vector<std::pair<uint32_t, size_t>> own_terminals() const;
   // The checkpoint is complete: links made for it (--link-remap) stay. Without this call they go
   // with the collection.
   void keep_links();

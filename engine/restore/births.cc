@@ -44,9 +44,29 @@ Result<void> fork_births(const BirthInputs& inputs, const std::vector<size_t>& b
   return {};
 }
 
-Result<void> enter_session(const Birth& birth) {
-  if (birth.leads_session && setsid() < 0) return fail_errno("make a session of its own");
+// Of the session that a process leads.
+const files::ControllingPty* terminal_of(const BirthInputs& inputs, const Birth& birth) {
+  const auto found = std::ranges::find_if(inputs.terminals, [&](const auto& terminal) {
+    return birth.leads_session && terminal.session == birth.pid;
+  });
+  return found == inputs.terminals.end() ? nullptr : &*found;
+}
+
+// With its terminal: whom it forks from now on inherits both.
+Result<void> enter_session(const BirthInputs& inputs, const Birth& birth) {
+  if (!birth.leads_session) return {};
+  if (setsid() < 0) return fail_errno("make a session of its own");
+  if (const auto* terminal = terminal_of(inputs, birth))
+    TRY(files::take_controlling_terminal(terminal->master.get()));
   return {};
+}
+
+// While every group has a process, be it a placeholder.
+Result<void> settle_terminal(const BirthInputs& inputs, const Birth& birth) {
+  if (birth.gives_up_terminal) return files::give_up_terminal();
+  const auto* terminal = terminal_of(inputs, birth);
+  if (terminal == nullptr || terminal->foreground_group == 0) return {};
+  return files::set_foreground_group(terminal->foreground_group);
 }
 
 Result<void> join_group(pid_t group) {
@@ -94,14 +114,15 @@ Result<void> be_born(const BirthInputs& inputs, size_t index,
   const Birth& birth = inputs.plan.births[index];
   const auto everybody = static_cast<uint32_t>(inputs.plan.births.size());
   TRY(fork_births(inputs, birth.before_session, be));
-  TRY(enter_session(birth));
+  TRY(enter_session(inputs, birth));
   TRY(fork_births(inputs, birth.after_session, be));
   if (birth.group == birth.pid) TRY(join_group(birth.pid));
   if (everybody == 1) {
     if (birth.group == Birth::kOutside) TRY(join_group(inputs.outside_group));
-    return {};
+    return settle_terminal(inputs, birth);
   }
   inputs.rendezvous.arrive(Rendezvous::Point::kBorn, everybody);
+  TRY(settle_terminal(inputs, birth));
   if (birth.group == Birth::kOutside) TRY(join_group(inputs.outside_group));
   if (birth.group > 0) TRY(join_group(birth.group));
   inputs.rendezvous.arrive(Rendezvous::Point::kGrouped, everybody);

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <functional>
+#include <span>
 
 #include "engine/base/error.h"
+#include "engine/files/controlling_terminal.h"
 #include "engine/image/task_image.h"
 #include "engine/restore/rendezvous.h"
 #include "engine/task/tree_plan.h"
@@ -16,6 +18,8 @@ struct BirthInputs {
   const std::vector<image::TaskImage>& tasks;
   const Rendezvous& rendezvous;
   pid_t outside_group;  // process group of cr-restore
+  // Pseudoterminals that control a session of the tree. Those who don't own one close it later.
+  std::span<const files::ControllingPty> terminals = {};
 };
 
 // Runs in the process of `birth` (an index into the plan), every signal but SIGTRAP blocked.

@@ -79,6 +79,7 @@ Result<void> open_descriptors(Member& member) {
   const HostedInputs& inputs = member.inputs;
   member.file_inputs.terminal_fd = inputs.terminal_fd;
   member.file_inputs.inherited = inputs.inherited;
+  member.file_inputs.pty_masters = inputs.pty_masters;
   member.file_inputs.shared_memory_fd = [&member](uint32_t id) {
     return member.shared_memory->read_write(id);
   };
@@ -166,6 +167,9 @@ HostedPlan make_hosted_plan(HostedInputs& inputs, size_t task, VdsoChoice vdso) 
   }
   if (inputs.terminal_fd >= 0) plan.keep_fds.push_back(&inputs.terminal_fd);
   for (auto& [key, fd] : inputs.inherited) plan.keep_fds.push_back(&fd);
+  for (auto& [pty, fd] : inputs.pty_masters)
+    if (inputs.descriptions.owner(pty) == member->task().descriptor_table_id())
+      plan.keep_fds.push_back(&fd);
 
   plan.steps.push_back(
       {"start", [member](ChildContext&) { return task::apply_start(member->space().space); }});

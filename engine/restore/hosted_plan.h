@@ -3,6 +3,7 @@
 // one of them and fetched by the others.
 #pragma once
 
+#include <map>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -29,6 +30,8 @@ struct HostedInputs {
   int terminal_fd;                         // the job's terminal, -1: none
   uint32_t restore_threads;
   files::InheritedFds inherited;  // the child's own numbers once it runs
+  // Masters of pseudoterminals that exist already, by the description of the master.
+  std::map<uint32_t, int> pty_masters;
 };
 
 // `task`: index of a live task.

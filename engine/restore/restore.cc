@@ -95,9 +95,19 @@ class Restore {
   std::optional<ObjectOwners> objects_;
   std::optional<Rendezvous> rendezvous_;
   std::optional<HostedInputs> inputs_;
+  std::vector<files::ControllingPty> terminals_;
   std::optional<HostedTree> hosted_;
   std::optional<CreatedTree> created_;
 };
+
+std::vector<task::TerminalSession> terminal_sessions(const image::FilesImage& files) {
+  std::vector<task::TerminalSession> sessions;
+  for (const auto& description : files.descriptions) {
+    const auto& state = description.pty().state();
+    if (state.session() != 0) sessions.push_back({state.session(), state.foreground_group()});
+  }
+  return sessions;
+}
 
 Result<void> Restore::read_images() {
   const Span span("read images");
@@ -129,7 +139,7 @@ Result<void> Restore::plan() {
   if (options_.shell_job) terminal_ = files::find_job_terminal();
   std::vector<const pb::Task*> tasks;
   for (const auto& task : images_.tasks.tasks) tasks.push_back(&task.task);
-  tree_plan_ = TRY(task::plan_tree(tasks));
+  tree_plan_ = TRY(task::plan_tree(tasks, terminal_sessions(images_.files)));
   check_machine(chain_->head().manifest(), images_.tasks, tree_plan_, report_);
   for (const size_t i : live_) TRY(plan_task(images_.tasks.tasks[i]));
   files::check_files(images_.files,
@@ -178,7 +188,7 @@ CreateOptions::Parent Restore::parent_of_root() const {
 }
 
 HostedTree Restore::hosted_tree() {
-  HostedTree tree{{tree_plan_, images_.tasks.tasks, *rendezvous_, getpgrp()}, {}, 0};
+  HostedTree tree{{tree_plan_, images_.tasks.tasks, *rendezvous_, getpgrp(), terminals_}, {}, 0};
   tree.live_tasks = static_cast<uint32_t>(live_.size());
   tree.plans.resize(images_.tasks.tasks.size());
   for (size_t i = 0; i < live_.size(); ++i)
@@ -191,9 +201,13 @@ Result<void> Restore::create_tasks() {
   const Span span("create tasks");
   rendezvous_.emplace(
       TRY(Rendezvous::create(images_.files.descriptions.size() + 1, images_.mm.shared.size() + 1)));
+  terminals_ = TRY(files::create_controlling_ptys(images_.files));
+  std::map<uint32_t, int> pty_masters;
+  for (const auto& terminal : terminals_) pty_masters[terminal.pty_id] = terminal.master.get();
   inputs_.emplace(HostedInputs{images_, *descriptions_, *objects_, *rendezvous_,
                                static_cast<uint32_t>(live_.size()), memory::store_files(*chain_),
-                               terminal_.get(), options_.restore_threads, options_.inherited});
+                               terminal_.get(), options_.restore_threads, options_.inherited,
+                               std::move(pty_masters)});
   hosted_.emplace(hosted_tree());
   bool seccomp = false;
   for (const size_t i : live_)
@@ -208,6 +222,7 @@ Result<void> Restore::rebuild() {
     const Span span("hosted children");
     TRY(created_->wait_ready(stop_));
   }
+  terminals_.clear();  // their owners have them
   const Span span("restorer");
   const auto& tasks = created_->tasks();
   // A thread of ours may begin now that the tasks are forked: none is copied into them.

@@ -80,6 +80,7 @@ Result<void> Collector::collect_process() {
   const procfs::Status& status = *TRY(seized_.status());
   pb::Task& image = out_.task;
   save_session(stat, image);
+  out_.tty_nr = static_cast<uint32_t>(stat.tty_nr);
   TRY(save_limits(handle_, image));
   TRY(save_process_attributes(handle_, stat, status, refusals_, image));
   image.set_thread_count(static_cast<uint32_t>(seized_.threads().size()));

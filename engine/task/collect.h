@@ -26,6 +26,7 @@ struct CollectedTask {
   std::vector<pb::Thread> threads;  // leader first
   // What the parasite said about the whole task (program_break, dumpable, …).
   wire::TaskStateReport report;
+  uint32_t tty_nr = 0;  // of its controlling terminal (proc_pid_stat(5))
 };
 
 // Precondition: every thread of `seized` is stopped and `infected` answers. `sleeps`: taken before

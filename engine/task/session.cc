@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
 
@@ -40,6 +41,33 @@ void save_session(const procfs::Stat& stat, pb::Task& image) {
   image.set_sid(stat.session);
   image.set_has_controlling_terminal(stat.tty_nr != 0);
   image.set_foreground(stat.tty_nr != 0 && stat.tpgid == stat.pgrp);
+}
+
+void find_terminals(std::span<pb::Task* const> tasks, std::span<const uint32_t> tty_nrs,
+                    const OwnTerminals& terminals, Refusals& refusals) {
+  for (size_t i = 0; i < tty_nrs.size(); ++i) {
+    if (tty_nrs[i] == 0) continue;
+    const uint32_t pty = terminals.find(tty_nrs[i]);
+    tasks[i]->set_controlling_pty_id(pty);
+    if (pty != 0) tasks[i]->set_has_controlling_terminal(false);
+  }
+  for (const auto& [session, pty] : terminals.sessions) {
+    const auto leads = [&](const pb::Task* task) {
+      return task->pid() == session && task->controlling_pty_id() == pty;
+    };
+    if (std::ranges::none_of(tasks, leads))
+      refusals.add(HostPid(tasks.front()->pid()), "",
+                   fmt::format("has the pseudoterminal that controls session {}, whose leader is "
+                               "outside the tree: that can't be checkpointed",
+                               session));
+  }
+  for (const auto& [pty, holder] : terminals.opened_as_own) {
+    const pb::Task& task = *tasks[holder];
+    if (task.controlling_pty_id() == pty) continue;
+    refusals.add(HostPid(task.pid()), "",
+                 "has a descriptor opened as /dev/tty by a task of another session: that can't be "
+                 "checkpointed");
+  }
 }
 
 void find_outside_sessions(std::span<pb::Task* const> tasks, bool shell_job, Refusals& refusals) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 
@@ -16,7 +17,8 @@ constexpr pid_t kOuterSession = 0;
 
 class Planner {
  public:
-  explicit Planner(std::span<const pb::Task* const> tasks) : tasks_(tasks) {}
+  Planner(std::span<const pb::Task* const> tasks, std::span<const TerminalSession> terminals)
+      : tasks_(tasks), terminals_(terminals) {}
 
   Result<TreePlan> run() {
     TRY(index_tasks());
@@ -25,6 +27,7 @@ class Planner {
       TRY(place(i));
       TRY(plan_group(i));
     }
+    for (const TerminalSession& terminal : terminals_) TRY(plan_terminal(terminal));
     return std::move(plan_);
   }
 
@@ -35,6 +38,8 @@ class Planner {
   Result<void> place_below(size_t index, size_t parent);
   Result<size_t> session_placeholder(size_t index, size_t parent, pid_t session);
   Result<void> plan_group(size_t index);
+  void add_group_placeholder(pid_t group, size_t parent);
+  Result<void> plan_terminal(const TerminalSession& terminal);
   size_t add_placeholder(pid_t pid);
 
   const pb::Task& root() const { return *tasks_.front(); }
@@ -48,6 +53,7 @@ class Planner {
   bool leads(size_t index) const { return session(index) == tasks_[index]->pid(); }
 
   std::span<const pb::Task* const> tasks_;
+  std::span<const TerminalSession> terminals_;
   TreePlan plan_;
   std::map<pid_t, size_t> by_pid_;
   std::vector<size_t> parents_;  // of each task but the root
@@ -162,16 +168,42 @@ Result<void> Planner::plan_group(size_t index) {
   birth.group = task.pgid();
   if (by_pid_.contains(task.pgid()) || placeholders_.contains(task.pgid())) return {};
   if (task.pgid() == plan_.root_session) return {};
-  const size_t placeholder = add_placeholder(task.pgid());
-  plan_.births[placeholder].group = task.pgid();
-  plan_.births[index].after_session.push_back(placeholder);
-  plan_.births[index].placeholders.push_back(placeholder);
-  placeholders_[task.pgid()] = {placeholder, index};
+  add_group_placeholder(task.pgid(), index);
+  return {};
+}
+
+void Planner::add_group_placeholder(pid_t group, size_t parent) {
+  const size_t placeholder = add_placeholder(group);
+  plan_.births[placeholder].group = group;
+  plan_.births[parent].after_session.push_back(placeholder);
+  plan_.births[parent].placeholders.push_back(placeholder);
+  placeholders_[group] = {placeholder, parent};
+}
+
+// The foreground group may have ended: a shell has not looked yet, or the terminal is nobody's.
+Result<void> Planner::plan_terminal(const TerminalSession& terminal) {
+  const auto leader = by_pid_.find(terminal.leader);
+  if (leader == by_pid_.end() || !plan_.births[leader->second].leads_session)
+    return fail(ErrorKind::kImages,
+                fmt::format("a terminal controls session {}, which nobody leads", terminal.leader));
+  for (size_t i = 0; i < tasks_.size(); ++i)
+    plan_.births[i].gives_up_terminal =
+        plan_.births[i].gives_up_terminal ||
+        (tasks_[i]->sid() == terminal.leader && i != leader->second &&
+         tasks_[i]->controlling_pty_id() == 0);
+  const pid_t group = terminal.foreground_group;
+  const auto is_in_group = [group](const pb::Task* task) { return task->pgid() == group; };
+  if (group == 0 || placeholders_.contains(group) || std::ranges::any_of(tasks_, is_in_group))
+    return {};
+  if (!by_pid_.contains(group)) add_group_placeholder(group, leader->second);
   return {};
 }
 
 }  // namespace
 
-Result<TreePlan> plan_tree(std::span<const pb::Task* const> tasks) { return Planner(tasks).run(); }
+Result<TreePlan> plan_tree(std::span<const pb::Task* const> tasks,
+                           std::span<const TerminalSession> terminals) {
+  return Planner(tasks, terminals).run();
+}
 
 }  // namespace cryostat::task

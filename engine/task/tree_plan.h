@@ -41,6 +41,7 @@ struct Birth {
   std::vector<size_t> after_session;   // and after it (or at once when it does not lead one)
   std::vector<size_t> placeholders;  // births of which it is the parent and whose end it waits for
   std::vector<size_t> zombies;       // its children that are zombies
+  bool gives_up_terminal = false;    // its session has a controlling terminal, the task does not
 
   bool is_placeholder() const { return task == kPlaceholder; }
 };
@@ -53,8 +54,15 @@ struct TreePlan {
   pid_t root_session = 0;
 };
 
+// A session whose controlling terminal is a pseudoterminal of the target (credentials(7)).
+struct TerminalSession {
+  pid_t leader = 0;
+  pid_t foreground_group = 0;  // may have ended
+};
+
 // Precondition: parents come before their children; the first task is the root. kRefused, naming
 // the task, for a history this build can't repeat. Pure.
-Result<TreePlan> plan_tree(std::span<const pb::Task* const> tasks);
+Result<TreePlan> plan_tree(std::span<const pb::Task* const> tasks,
+                           std::span<const TerminalSession> terminals = {});
 
 }  // namespace cryostat::task

@@ -3,7 +3,7 @@ import os
 import re
 import signal
 
-from harness import alive, need_program, read_stat, wait_for
+from harness import alive, need_program, read, read_stat, wait_for
 from terminal import PROMPT, Terminal
 
 JOB = """
@@ -163,6 +163,58 @@ def test_interactive_bash(test):
             wait_taken_down(pid)
             _, status = terminal.command("(exit $?)")
             test.check(status == 7, f"status {status}")
+
+
+def test_shell_below_script(test):
+    """script(1) with an interactive shell on its own pseudoterminal and jobs in all states, dumped from outside."""
+    need_program("script")
+    with Terminal(test.folder) as terminal:
+        terminal.line("script -q -c \"PS1='inner> ' exec bash --norc --noprofile -i\" /dev/null")
+        terminal.expect("inner> ")
+        terminal.line("bind 'set enable-bracketed-paste off'; stty -echo; echo pids $PPID $$ $((40 + 2))")
+        script, shell = map(int, terminal.expect(r"pids (\d+) (\d+) 42").groups())
+        terminal.expect("inner> ")
+        terminal.line("sleep 1000")
+        wait_for(lambda: "sleep" in children_names(shell), "the first job")
+        terminal.type("\x1a")
+        terminal.expect(r"Stopped")
+        terminal.line("sleep 2000 &")
+        terminal.expect(r"\[2\] \d+")
+        terminal.line("cat")
+        wait_for(lambda: "cat" in children_names(shell), "the foreground job")
+        terminal.line("before")
+        terminal.expect("before\n")
+        for number in range(2):
+            dump(test, script, "-j").ok()
+            terminal.expect(re.escape(PROMPT))
+            wait_taken_down(script)
+            wait_taken_down(shell)
+            terminal.line(restore_line(test, "-j"))
+            wait_for(lambda: "cat" in children_names(shell), "the tree to be back")
+            terminal.line(f"after {number}")
+            terminal.expect(f"after {number}\n")
+        terminal.type("\x1a")
+        terminal.expect(r"\[3\]\+  Stopped +cat")
+        terminal.line("fg")
+        terminal.expect("cat\n")
+        terminal.type("\x03")
+        terminal.expect("inner> ")
+        terminal.line("jobs")
+        terminal.expect(r"\[1\]\+  Stopped +sleep 1000\n")
+        terminal.expect(r"\[2\]-  Running +sleep 2000 &\n")
+        terminal.line("bg")
+        terminal.line("jobs")
+        terminal.expect(r"\[1\].  Running +sleep 1000 &\n")
+        terminal.line("kill %1 %2; wait; echo waited")
+        terminal.expect("waited\n")
+        terminal.line("exit 5")
+        terminal.expect(re.escape(PROMPT))
+        wait_taken_down(shell)
+
+
+def children_names(pid):
+    pids = (read(f"/proc/{pid}/task/{pid}/children") or "").split()
+    return [(read(f"/proc/{child}/comm") or "").strip() for child in pids]
 
 
 def test_another_terminal(test):

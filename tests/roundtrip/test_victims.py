@@ -54,6 +54,7 @@ CASES = {
     "ghosts": round_trip("ghosts"),
     "pipes": round_trip("pipes"),
     "ptys": round_trip("ptys"),
+    "terminals": round_trip("terminals"),
     "watches": round_trip("watches"),
     "event_fds": round_trip("event_fds"),
     "many_files": round_trip("many_files"),

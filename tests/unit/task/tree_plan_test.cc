@@ -21,10 +21,10 @@ class Family {
     return *this;
   }
   pb::Task& last() { return tasks_.back(); }
-  Result<TreePlan> plan() const {
+  Result<TreePlan> plan(std::span<const TerminalSession> terminals = {}) const {
     std::vector<const pb::Task*> pointers;
     for (const pb::Task& task : tasks_) pointers.push_back(&task);
-    return plan_tree(pointers);
+    return plan_tree(pointers, terminals);
   }
 
  private:
@@ -84,6 +84,22 @@ TEST_CASE("a root whose session leader has ended is forked by a placeholder") {
   REQUIRE(plan.has_value());
   CHECK(plan->root_session == 5);
   CHECK(plan->births.size() == 2);
+}
+
+TEST_CASE("a foreground group that has ended has a placeholder in its session") {
+  Family family;
+  family.add(10, 1, 10, 10).add(20, 10, 20, 20).add(30, 20, 20, 20);
+  const TerminalSession terminal[] = {{20, 25}};
+  const auto plan = family.plan(terminal);
+  REQUIRE(plan.has_value());
+  REQUIRE(plan->births.size() == 4);
+  CHECK(plan->births[3].pid == 25);
+  CHECK(plan->births[3].group == 25);
+  CHECK(plan->births[1].placeholders == Births{3});
+  CHECK_FALSE(plan->births[1].gives_up_terminal);
+  CHECK(plan->births[2].gives_up_terminal);
+  const TerminalSession leaderless[] = {{30, 30}};
+  CHECK(family.plan(leaderless).error().kind() == ErrorKind::kImages);
 }
 
 TEST_CASE("a history that can't be repeated is refused by name") {
