@@ -10,6 +10,7 @@
 #include "engine/base/span.h"
 #include "engine/dump/manifest.h"
 #include "engine/dump/precheck.h"
+#include "engine/dump/stop_reports.h"
 #include "engine/dump/tree.h"
 #include "engine/dump/warm_up.h"
 #include "engine/files/collect.h"
@@ -208,6 +209,7 @@ Result<void> Dump::collect_tree() {
                        refusals_);
   task::find_outside_sessions(tasks, options_.shell_job, refusals_);
   tasks_.assign(tasks.begin(), tasks.end());
+  TRY(collect_stop_reports(*tree_));
   const auto plan = task::plan_tree(tasks_);
   if (!plan && plan.error().kind() == ErrorKind::kRefused)
     refusals_.add(options_.pid, "", plan.error().message());

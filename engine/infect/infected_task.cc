@@ -414,6 +414,8 @@ Result<InfectedTask> InfectedTask::inject(SeizedTask& seized, const Deadline& de
 RemoteAddr InfectedTask::area_start() const { return impl_->area().start; }
 RemoteAddr InfectedTask::area_end() const { return impl_->area().end(); }
 
+RemoteAddr InfectedTask::data_address() const { return impl_->area().data(); }
+
 Result<void> InfectedTask::write_data(uint64_t offset, std::span<const std::byte> bytes) {
   if (offset > data_bytes() || bytes.size() > data_bytes() - offset) {
     return fail(ErrorKind::kFailed, "write beyond the parasite's data part");

@@ -41,7 +41,8 @@ class InfectedTask {
   RemoteAddr area_start() const;
   RemoteAddr area_end() const;
 
-  // The data part of the area: input and output of calls.
+  // The data part of the area: input and output of calls, remote system calls too.
+  RemoteAddr data_address() const;
   static constexpr size_t data_bytes() { return wire::kParasiteDataBytes; }
   // kFailed when the range is not inside the data part.
   Result<void> write_data(uint64_t offset, std::span<const std::byte> bytes);

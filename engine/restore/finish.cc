@@ -6,6 +6,7 @@
 #include <sys/auxv.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -182,6 +183,22 @@ Result<void> drop_child_signal(const CreatedTask& task, const pb::Task& image,
   return fail_errno(static_cast<int>(-result), "take a SIGCHLD back");
 }
 
+// As the task itself had done it before the dump.
+Result<void> collect_stops(const std::vector<pid_t>& children, const Finishing& leader,
+                           RemoteAddr syscall_insn) {
+  for (const pid_t child : children) {
+    const int64_t result =
+        TRY(remote_syscall(leader.tid, leader.registers, syscall_insn, SYS_waitid,
+                           {P_PID, static_cast<uint64_t>(child), 0,
+                            static_cast<uint64_t>(WSTOPPED | WNOHANG | __WALL), 0, 0},
+                           Deadline::in(kPatience)));
+    if (result < 0)
+      return fail_errno(static_cast<int>(-result),
+                        fmt::format("collect the stop of pid {}", child));
+  }
+  return {};
+}
+
 Result<void> unmap_area(const Finishing& leader, const LaunchReport& launch,
                         RemoteAddr syscall_insn) {
   const uint64_t size_bytes = launch.area_end - launch.area_start;
@@ -223,10 +240,9 @@ Result<void> set_final_state(const std::vector<Finishing>& finishing) {
   return {};
 }
 
-// Brings the leader into a group stop; every other thread then has the stop pending, so that it
-// stops without an instruction of its own once it is let go. The leader's signals stay blocked
-// until then, or a pending one would come first.
-Result<void> stop_group(const CreatedTask& task, uint64_t leader_mask, int stop_signal) {
+// Brings the leader into a group stop; every other thread then has the stop pending. The leader's
+// signals stay blocked until then, or a pending one would come first.
+Result<void> stop_leader(const CreatedTask& task, uint64_t leader_mask, int stop_signal) {
   const Tid leader(task.pid.value);
   // A signal put in a stopped signal's place is queued again when it is blocked.
   TRY(ptrace::set_signal_mask(leader, ~ptrace::signal_bit(stop_signal)));
@@ -242,6 +258,18 @@ Result<void> stop_group(const CreatedTask& task, uint64_t leader_mask, int stop_
     TRY(ptrace::resume(leader, PTRACE_CONT, ours ? stop_signal : 0));
   }
   return ptrace::set_signal_mask(leader, leader_mask);
+}
+
+// The stop is complete, and reported to the parent, when every thread has joined it. A pending stop
+// comes before any signal and before any instruction.
+Result<void> join_stop(Tid tid) {
+  TRY(ptrace::resume(tid, PTRACE_CONT));
+  for (;;) {
+    const WaitStatus status = TRY(wait_for(tid));
+    if (status.is(WaitStatus::Kind::kGroupStop)) return {};
+    if (status.ended()) return stopped_otherwise("stop a restored thread", tid, status);
+    TRY(ptrace::resume(tid, PTRACE_CONT));
+  }
 }
 
 // SIGTSTP, SIGTTIN and SIGTTOU stop nothing in an orphaned process group (setpgid(2)): a group
@@ -283,7 +311,7 @@ int stop_signal_for(const CreatedTask& task, const pb::Task& image, pid_t parent
 }
 
 Result<void> finish_threads(const CreatedTask& task, const pb::Task& image,
-                            const std::vector<pb::Thread>& threads, bool has_stopped_child) {
+                            const std::vector<pb::Thread>& threads, const ChildReports& children) {
   const LaunchReport& launch = task.launch;
   Span span("restore.finish");
   const RemoteAddr syscall_insn = TRY(find_syscall_insn(launch));
@@ -291,7 +319,8 @@ Result<void> finish_threads(const CreatedTask& task, const pb::Task& image,
   TRY(reissue_calls(task, finishing, syscall_insn));
   settle_unknown_calls(finishing);
   TRY(ignore_sigtrap_if_wanted(task, image, finishing[0], syscall_insn));
-  if (has_stopped_child) TRY(drop_child_signal(task, image, finishing[0], syscall_insn));
+  TRY(collect_stops(children.collected_stops, finishing[0], syscall_insn));
+  if (children.signalled) TRY(drop_child_signal(task, image, finishing[0], syscall_insn));
   TRY(unmap_area(finishing[0], launch, syscall_insn));
   TRY(leave_call(finishing[0].tid));
   return set_final_state(finishing);
@@ -299,7 +328,30 @@ Result<void> finish_threads(const CreatedTask& task, const pb::Task& image,
 
 Result<void> stop_task(const CreatedTask& task, const std::vector<pb::Thread>& threads,
                        int stop_signal) {
-  return stop_group(task, threads[0].signal_mask(), stop_signal);
+  TRY(stop_leader(task, threads[0].signal_mask(), stop_signal));
+  for (size_t i = 1; i < threads.size(); ++i) TRY(join_stop(Tid(threads[i].tid())));
+  return {};
+}
+
+// The continuation is reported by the first thread that leaves the stop, just before it takes the
+// signal, which is kept from it: it was taken before the dump.
+Result<void> continue_task(const CreatedTask& task, const std::vector<pb::Thread>& threads) {
+  const Tid leader(task.pid.value);
+  TRY(ptrace::set_signal_mask(leader, ~ptrace::signal_bit(SIGCONT)));
+  if (syscall(SYS_tgkill, task.pid.value, task.pid.value, SIGCONT) != 0)
+    return fail_errno(fmt::format("send SIGCONT to pid {}", task.pid.value));
+  for (bool taken = false;;) {
+    TRY(ptrace::resume(leader, PTRACE_CONT));
+    const WaitStatus status = TRY(wait_for(leader));
+    if (status.ended()) return stopped_otherwise("continue the restored task", leader, status);
+    if (status.is(WaitStatus::Kind::kSignalStop) && status.signal() == SIGCONT) {
+      taken = true;
+      TRY(ptrace::interrupt(leader));
+    } else if (taken && status.is(WaitStatus::Kind::kInterrupted)) {
+      break;
+    }
+  }
+  return ptrace::set_signal_mask(leader, threads[0].signal_mask());
 }
 
 Result<void> outlive_restore(const std::vector<pb::Thread>& threads) {

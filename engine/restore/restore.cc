@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <map>
 #include <optional>
-#include <set>
 #include <thread>
 
 #include "engine/base/log.h"
@@ -243,17 +243,22 @@ Result<void> Restore::rebuild() {
 Result<void> Restore::finish() {
   const Span span("finish");
   const auto& tasks = created_->tasks();
-  std::set<pid_t> parents_of_stopped;
+  std::map<pid_t, ChildReports> reports;  // by parent
   // Children first: their stops are over before their parents have their signals.
   for (size_t i = tasks.size(); i-- > 0;) {
     const auto& [task, threads] = image_of(i);
-    TRY(finish_threads(tasks[i], task, threads, parents_of_stopped.contains(task.pid())));
-    if (!options_.leave_stopped && !task.stopped()) continue;
-    const int signal = options_.leave_stopped
-                           ? SIGSTOP
-                           : stop_signal_for(tasks[i], task, i == 0 ? 0 : task.ppid());
-    TRY(stop_task(tasks[i], threads, signal));
-    parents_of_stopped.insert(task.ppid());
+    TRY(finish_threads(tasks[i], task, threads, reports[task.pid()]));
+    const bool stops = options_.leave_stopped || task.stopped();
+    if (!stops && !task.continue_uncollected()) continue;
+    const bool as_before = !options_.leave_stopped && task.stopped();
+    const pid_t parent = i == 0 ? 0 : task.ppid();
+    TRY(stop_task(tasks[i], threads,
+                  as_before ? stop_signal_for(tasks[i], task, parent) : SIGSTOP));
+    if (!stops) TRY(continue_task(tasks[i], threads));
+    ChildReports& told = reports[task.ppid()];
+    told.signalled = true;
+    if (stops && (!task.stopped() || task.stop_collected()))
+      told.collected_stops.push_back(task.pid());
   }
   return {};
 }

@@ -71,6 +71,7 @@ CASES = {
     "untouched": round_trip("untouched"),
     "everything": round_trip("everything"),
     "tree": round_trip("tree"),
+    "stop_reports": round_trip("stop_reports"),
     # The other mechanisms.
     "memory_kinds_vm_readv": round_trip("memory_kinds", dump=("--transfer=vm-readv",)),
     "memory_exotic_vm_readv": round_trip("memory_exotic", dump=("--transfer=vm-readv",)),

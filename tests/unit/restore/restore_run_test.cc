@@ -86,7 +86,7 @@ Result<void> restore_all(FakeTarget& target, VdsoChoice vdso, bool stopped = fal
   TRY(tree.wait_ready(kNoStop));
   TRY(wait_for_memory(tree.root(), kNoStop));
   TRY(wait_for_threads(tree.root(), target.tids(), kNoStop));
-  TRY(finish_threads(tree.root(), target.task(), target.threads(), false));
+  TRY(finish_threads(tree.root(), target.task(), target.threads(), {}));
   if (stopped) TRY(stop_task(tree.root(), target.threads(), SIGSTOP));
   TRY(outlive_restore(target.threads()));
   tree.disown();
