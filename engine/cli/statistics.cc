@@ -71,6 +71,7 @@ void write_stats(JsonWriter& json, const pb::DumpStats& stats) {
       .field("transfer", stats.transfer())
       .field("snapshot", stats.snapshot())
       .field("tasks_copied", stats.tasks_copied())
+      .field("pages_shared", stats.pages_shared())
       .field("pages_deduplicated", stats.pages_deduplicated())
       .field("compression", stats.compression())
       .field("tracker", stats.tracker())
@@ -170,6 +171,7 @@ std::string stats_table(const dump::Outcome& outcome) {
          row("zero pages skipped", std::to_string(stats.pages_zero())) +
          row("page data", human_bytes(stats.bytes_written())) + row("transfer", stats.transfer()) +
          row("snapshot", stats.snapshot()) +
+         row("pages shared", std::to_string(stats.pages_shared())) +
          row("pages deduplicated", std::to_string(stats.pages_deduplicated())) +
          row("compression", stats.compression()) + tracker_rows(stats) + stage_rows(stats);
 }

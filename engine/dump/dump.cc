@@ -10,6 +10,7 @@
 #include "engine/base/span.h"
 #include "engine/dump/manifest.h"
 #include "engine/dump/precheck.h"
+#include "engine/dump/shared_pages.h"
 #include "engine/dump/stop_reports.h"
 #include "engine/dump/tree.h"
 #include "engine/dump/warm_up.h"
@@ -219,8 +220,14 @@ Result<void> Dump::collect_tree() {
 // Everything whose source is the frozen target itself: pages, shared objects, deleted files.
 Result<void> Dump::write_memory() {
   Span span("write memory");
+  std::vector<TaskDump*> written;  // that were not copied
+  for (const auto& task : tree_->live()) {
+    TRY(task->take_snapshot(snapshots_, *increment_));
+    if (!task->was_copied()) written.push_back(task.get());
+  }
+  SharedPages shared = TRY(SharedPages::find(written, Source::kTask, options_, *writer_));
   for (const auto& task : tree_->live())
-    TRY(task->write_memory(options_, snapshots_, *increment_, *writer_, stop_, progress_));
+    TRY(task->write_memory(options_, shared.of(*task), *writer_, stop_, progress_));
   shared_pages_ = TRY(
       memory::dump_shared_memory(shared_memory_, increment_->parent(), *writer_, stop_, progress_));
   span.add_bytes(pages().written * kPageSize);
@@ -231,8 +238,13 @@ Result<void> Dump::write_memory() {
 Result<void> Dump::write_copies() {
   Span span("write copy");
   const uint64_t before = pages().written;
+  std::vector<TaskDump*> copied;
   for (const auto& task : tree_->live())
-    TRY(task->write_copy(options_, limit_, *writer_, stop_, progress_));
+    if (task->was_copied()) copied.push_back(task.get());
+  for (TaskDump* task : copied) TRY(task->open_copy(options_, stop_));
+  SharedPages shared = TRY(SharedPages::find(copied, Source::kCopy, options_, *writer_));
+  for (TaskDump* task : copied)
+    TRY(task->write_copy(options_, shared.of(*task), limit_, *writer_, stop_, progress_));
   span.add_bytes((pages().written - before) * kPageSize);
   return {};
 }

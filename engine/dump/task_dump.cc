@@ -45,9 +45,10 @@ Result<void> TaskDump::collect_memory(uint32_t id, const Options& options,
 
 // The parasite copies each page once, the engine twice; but giving the parasite a descriptor takes
 // as long as copying a mebibyte does.
-Result<bool> TaskDump::parasite_pays(const Options& options) {
+Result<bool> TaskDump::parasite_pays(const Options& options,
+                                     const image::CheckpointWriter& writer) {
   constexpr uint64_t kFewPages = 256;
-  if (options.store.dedup || compares_content_) return false;  // pages are compared on the way
+  if (writer.pages().dedups() || compares_content_) return false;  // pages are compared on the way
   if (options.transfer != Transfer::kAuto) return options.transfer == Transfer::kParasite;
   const auto usage = TRY(procfs::parse_statm(TRY(handle_.proc().read("statm"))));
   return usage.private_pages() > kFewPages;
@@ -57,7 +58,7 @@ Result<std::unique_ptr<memory::PageTransfer>> TaskDump::make_transfer(
     InfectedTask& infected, HostPid pid, const Options& options, image::CheckpointWriter& writer) {
   const Span span("write memory: channel");
   std::unique_ptr<memory::PageTransfer> made;
-  if (TRY(parasite_pays(options)) && infected.can_receive_fds()) {
+  if (TRY(parasite_pays(options, writer)) && infected.can_receive_fds()) {
     made = TRY(memory::make_parasite_transfer(infected, pid, writer.pages()));
   } else if (options.transfer == Transfer::kParasite) {
     return fail(ErrorKind::kRefused,
@@ -69,9 +70,7 @@ Result<std::unique_ptr<memory::PageTransfer>> TaskDump::make_transfer(
   return made;
 }
 
-Result<void> TaskDump::write_memory(const Options& options, memory::Snapshots& snapshots,
-                                    memory::Increment& increment, image::CheckpointWriter& writer,
-                                    const StopRequest& stop, Progress& progress) {
+Result<void> TaskDump::take_snapshot(memory::Snapshots& snapshots, memory::Increment& increment) {
   // Before the fork, which does not inherit what a tracker knows.
   changes_.emplace(TRY(increment.begin(handle_, *infected_, *space_)));
   compares_content_ = increment.compares_content();
@@ -80,32 +79,41 @@ Result<void> TaskDump::write_memory(const Options& options, memory::Snapshots& s
   if (auto taken = TRY(snapshots.take(*seized_, *infected_, private_bytes)))
     snapshot_.emplace(std::move(*taken));
   was_copied_ = snapshot_.has_value();
-  if (was_copied_ && !memory::fork_leaves_out(*space_)) return {};
-  const auto transfer = TRY(make_transfer(*infected_, pid(), options, writer));
-  const Span private_pages("write memory: pages");
-  const memory::PageSource source{handle_, *transfer, nullptr, changes_->changes()};
-  pages_ = was_copied_ ? TRY(memory::dump_left_out_pages(source, *space_, writer, stop, progress,
-                                                         snapshot_->left_out))
-                       : TRY(memory::dump_pages(source, *space_, writer, stop, progress));
-  log::info("pid {}: {} pages looked at, {} written by {}, {} zero", pid().value, pages_.scanned,
-            pages_.written, transfer_name_, pages_.zero);
   return {};
 }
 
-Result<void> TaskDump::write_copy(const Options& options, RateLimit& limit,
-                                  image::CheckpointWriter& writer, const StopRequest& stop,
-                                  Progress& progress) {
-  if (!snapshot_.has_value()) return {};
+Result<void> TaskDump::write_memory(const Options& options, const memory::TreePages& tree,
+                                    image::CheckpointWriter& writer, const StopRequest& stop,
+                                    Progress& progress) {
+  if (was_copied_ && !memory::fork_leaves_out(*space_)) return {};
+  const auto transfer = TRY(make_transfer(*infected_, pid(), options, writer));
+  const Span private_pages("write memory: pages");
+  const memory::PageSource source{handle_, *transfer, nullptr, changes_->changes(), tree};
+  pages_ = was_copied_ ? TRY(memory::dump_left_out_pages(source, *space_, writer, stop, progress,
+                                                         snapshot_->left_out))
+                       : TRY(memory::dump_pages(source, *space_, writer, stop, progress));
+  log::info("pid {}: {} pages looked at, {} written by {}, {} zero, {} of other tasks", pid().value,
+            pages_.scanned, pages_.written, transfer_name_, pages_.zero, pages_.shared);
+  return {};
+}
+
+Result<void> TaskDump::open_copy(const Options& options, const StopRequest& stop) {
+  return snapshot_->copy.open(Deadline::in(options.timeout), stop);
+}
+
+Result<void> TaskDump::write_copy(const Options& options, const memory::TreePages& tree,
+                                  RateLimit& limit, image::CheckpointWriter& writer,
+                                  const StopRequest& stop, Progress& progress) {
   MemoryCopy& copy = snapshot_->copy;
-  TRY(copy.open(Deadline::in(options.timeout), stop));
   {
     const auto transfer = TRY(make_transfer(copy.infected(), copy.pid(), options, writer));
-    const memory::PageSource source{copy.task(), *transfer, &limit, changes_->changes()};
+    const memory::PageSource source{copy.task(), *transfer, &limit, changes_->changes(), tree};
     pages_ += TRY(
         memory::dump_copied_pages(source, *space_, snapshot_->left_out, writer, stop, progress));
   }
-  log::info("pid {}: {} pages looked at, {} written by {} from a copy, {} zero", pid().value,
-            pages_.scanned, pages_.written, transfer_name_, pages_.zero);
+  log::info("pid {}: {} pages looked at, {} written by {} from a copy, {} zero, {} of other tasks",
+            pid().value, pages_.scanned, pages_.written, transfer_name_, pages_.zero,
+            pages_.shared);
   TRY(copy.end());
   snapshot_.reset();
   return {};

@@ -56,15 +56,20 @@ class TaskDump {
   Result<void> collect_memory(uint32_t id, const Options& options, memory::SmapsReader& smaps,
                               memory::SharedMemoryTable& shared_memory,
                               memory::MappedFileTable& mapped_files, Refusals& refusals);
-  // Copies its pages into the checkpoint, or forks them (`snapshots`) and copies only what is not
-  // in the fork.
-  Result<void> write_memory(const Options& options, memory::Snapshots& snapshots,
-                            memory::Increment& increment, image::CheckpointWriter& writer,
-                            const StopRequest& stop, Progress& progress);
-  // Copies the pages of the fork, if there is one, no faster than `limit`, and ends it. The task
-  // may run again.
-  Result<void> write_copy(const Options& options, RateLimit& limit, image::CheckpointWriter& writer,
-                          const StopRequest& stop, Progress& progress);
+  // Reads the tracker and forks its memory, if that is to be (`snapshots`).
+  Result<void> take_snapshot(memory::Snapshots& snapshots, memory::Increment& increment);
+  // Copies its pages into the checkpoint; of those that were forked only what is not in the fork.
+  // `tree`: when nothing was forked, what other tasks have of the same pages.
+  Result<void> write_memory(const Options& options, const memory::TreePages& tree,
+                            image::CheckpointWriter& writer, const StopRequest& stop,
+                            Progress& progress);
+  // The fork, once the task runs again. Precondition: was_copied().
+  Result<void> open_copy(const Options& options, const StopRequest& stop);
+  const TaskHandle& copy() const { return snapshot_->copy.task(); }
+  // Copies the pages of the opened fork, no faster than `limit`, and ends it.
+  Result<void> write_copy(const Options& options, const memory::TreePages& tree, RateLimit& limit,
+                          image::CheckpointWriter& writer, const StopRequest& stop,
+                          Progress& progress);
   Result<void> cure();
   Result<void> release(SeizedTask::Mode mode);
 
@@ -81,7 +86,7 @@ class TaskDump {
   pb::TaskDumpStats stats() const;
 
  private:
-  Result<bool> parasite_pays(const Options& options);
+  Result<bool> parasite_pays(const Options& options, const image::CheckpointWriter& writer);
   // Of the task itself or of the fork.
   Result<std::unique_ptr<memory::PageTransfer>> make_transfer(InfectedTask& infected, HostPid pid,
                                                               const Options& options,

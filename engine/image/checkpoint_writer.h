@@ -48,6 +48,7 @@ class CheckpointWriter {
   }
 
   PageStoreWriter& pages() { return *pages_; }
+  const PageStoreWriter& pages() const { return *pages_; }
 
   // Compresses the pages, if that was chosen; called by commit() where it was not before. Nothing
   // of the target is needed for it. No page may be added afterwards. Returns the bytes stored.

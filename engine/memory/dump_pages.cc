@@ -17,6 +17,7 @@
 #include "engine/memory/page_transfer.h"
 #include "engine/memory/pagemap_writer.h"
 #include "engine/memory/parent_content.h"
+#include "engine/memory/shared_frames.h"
 #include "engine/procfs/task_handle.h"
 #include "proto/stats.pb.h"
 
@@ -55,6 +56,8 @@ class AddressSpaceDump {
         direct_(source.transfer),
         finder_(finder),
         changes_(source.changes),
+        tree_(source.tree),
+        parent_owner_id_(source.changes.parent_owner_id),
         writer_(writer),
         pagemap_(writer, pb::PageRuns::ADDRESS_SPACE, state.space.id(),
                  source.changes.parent_owner_id),
@@ -133,16 +136,49 @@ class AddressSpaceDump {
     return add_range(vma, part);
   }
 
-  // Goes into the pagemap behind what is still to be moved.
   Result<void> add_unchanged(const PageRange& range) {
+    return add_settled(range, image::kInParentPage);
+  }
+
+  // Pages whose place is known, from `page_index` on. They go into the pagemap behind what is still
+  // to be moved.
+  Result<void> add_settled(const PageRange& range, uint64_t page_index) {
     constexpr size_t kMostRuns = 4096;
+    const bool is_place = page_index != image::kZeroPage && page_index != image::kInParentPage;
     for (uint64_t at = range.start; at < range.end;) {
       const uint64_t pages = std::min<uint64_t>((range.end - at) / kPageSize, UINT32_MAX);
-      unchanged_.push_back({at, image::kInParentPage, static_cast<uint32_t>(pages)});
+      settled_.push_back({at, page_index, static_cast<uint32_t>(pages)});
+      if (is_place) page_index += pages;
       at += pages * kPageSize;
     }
     progress_.advance(range.end - range.start);
-    return unchanged_.size() < kMostRuns ? Result<void>{} : move_batch();
+    return settled_.size() < kMostRuns ? Result<void>{} : move_batch();
+  }
+
+  // Splits a range into what another task has stored already and what is to be moved.
+  Result<void> add_pages(const PageRange& range) {
+    for (uint64_t at = range.start; at < range.end;) {
+      SharedFrames::Answer there;
+      there.page_count = (range.end - at) / kPageSize;
+      if (tree_.frames != nullptr) there = tree_.frames->find(tree_.task, at, range.end);
+      const PageRange part{at, at + there.page_count * kPageSize};
+      const bool known = there.known && means_the_same(there, at);
+      TRY(known ? add_settled(part, there.page_index) : add_moved(part));
+      at = part.end;
+    }
+    return {};
+  }
+
+  // The other task's page is in the parent checkpoint: under an owner that is ours too, or that can
+  // become ours, as this task was not in the parent?
+  bool means_the_same(const SharedFrames::Answer& there, uint64_t address) {
+    if (there.page_index != image::kInParentPage) return true;
+    if (there.parent_owner_id == 0 || there.parent_address != address) return false;
+    if (parent_owner_id_ == 0) {
+      parent_owner_id_ = there.parent_owner_id;
+      pagemap_.set_parent_owner(parent_owner_id_);
+    }
+    return parent_owner_id_ == there.parent_owner_id;
   }
 
   // What the target may not read, the parasite can't, and process_vm_readv does not.
@@ -166,6 +202,10 @@ class AddressSpaceDump {
       vma.add_guard_pages(range.end);
       return {};
     }
+    return add_pages(range);
+  }
+
+  Result<void> add_moved(const PageRange& range) {
     for (uint64_t at = range.start; at < range.end;) {
       const uint64_t pages = std::min<uint64_t>((range.end - at) / kPageSize, UINT32_MAX);
       PageRun run = {at, static_cast<uint32_t>(pages)};
@@ -179,7 +219,7 @@ class AddressSpaceDump {
     return {};
   }
 
-  // Moves the batch; its runs and the unchanged ones become records in address order.
+  // Moves the batch; its runs and the settled ones become records in address order.
   Result<void> move_batch() {
     stored_.clear();
     if (!batch_.empty()) {
@@ -190,18 +230,30 @@ class AddressSpaceDump {
       if (limit_ != nullptr) TRY(limit_->spend(batch_.page_count() * kPageSize, stop_));
       batch_.clear();
     }
-    auto unchanged = unchanged_.begin();
+    auto settled = settled_.begin();
     for (const StoredRun& run : stored_) {
-      for (; unchanged != unchanged_.end() && unchanged->address < run.address; ++unchanged)
-        TRY(add_stored(*unchanged));
+      for (; settled != settled_.end() && settled->address < run.address; ++settled)
+        TRY(put_settled(*settled));
       TRY(add_stored(run));
     }
-    for (; unchanged != unchanged_.end(); ++unchanged) TRY(add_stored(*unchanged));
-    unchanged_.clear();
+    for (; settled != settled_.end(); ++settled) TRY(put_settled(*settled));
+    settled_.clear();
+    return {};
+  }
+
+  Result<void> put_settled(const StoredRun& run) {
+    if (run.page_index == image::kInParentPage) {
+      if (tree_.frames != nullptr) tree_.frames->remember(tree_.task, run, parent_owner_id_);
+      counts_.unchanged += run.page_count;
+      return put(run);
+    }
+    counts_.shared += run.page_count;
+    if (run.page_index != image::kZeroPage || hides_file_content(run.address)) return put(run);
     return {};
   }
 
   Result<void> add_stored(const StoredRun& run) {
+    if (tree_.frames != nullptr) tree_.frames->remember(tree_.task, run, parent_owner_id_);
     if (changes_.verify && changes_.parent != nullptr) count_disagreement(run);
     if (run.page_index == image::kInParentPage) {
       counts_.unchanged += run.page_count;
@@ -265,6 +317,8 @@ class AddressSpaceDump {
   std::unique_ptr<PageTransfer> forced_;
   PageFinder& finder_;
   const PageChanges& changes_;
+  const TreePages tree_;
+  uint32_t parent_owner_id_;
   image::CheckpointWriter& writer_;
   PagemapWriter pagemap_;
   const StopRequest& stop_;
@@ -272,8 +326,8 @@ class AddressSpaceDump {
   RateLimit* const limit_;
   PageBatch batch_;
   std::vector<StoredRun> stored_;
-  std::vector<StoredRun> unchanged_;  // since the last move
-  bool claimed_unchanged_ = false;    // what the finder said of the batch
+  std::vector<StoredRun> settled_;  // since the last move
+  bool claimed_unchanged_ = false;  // what the finder said of the batch
   PageCounts counts_;
   const pb::Vma* last_vma_ = nullptr;
   size_t zero_vma_ = 0;
@@ -298,6 +352,7 @@ PageCounts& PageCounts::operator+=(const PageCounts& other) {
   scanned += other.scanned;
   written += other.written;
   zero += other.zero;
+  shared += other.shared;
   unchanged += other.unchanged;
   missed += other.missed;
   overreported += other.overreported;
@@ -310,6 +365,7 @@ void describe_counts(const PageCounts& counts, pb::DumpStats& stats) {
   stats.set_pages_zero(counts.zero);
   stats.set_bytes_written(counts.written * kPageSize);
   stats.set_pages_unchanged(counts.unchanged);
+  stats.set_pages_shared(counts.shared);
   stats.set_pages_missed(counts.missed);
   stats.set_pages_overreported(counts.overreported);
 }

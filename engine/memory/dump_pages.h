@@ -27,6 +27,7 @@ class PageFinder;
 class PageTransfer;
 class ParentContent;
 class ParentImages;
+class SharedFrames;
 class SharedMemoryTable;
 struct StoredRun;
 
@@ -34,6 +35,7 @@ struct PageCounts {
   uint64_t scanned = 0;  // pages that were looked at: present and private to the target
   uint64_t written = 0;
   uint64_t zero = 0;
+  uint64_t shared = 0;     // physically those of an earlier task, which has stored them
   uint64_t unchanged = 0;  // left to the parent
   // PageChanges::verify: unlike the parent though the finder said unchanged (they are written), and
   // like it though it did not.
@@ -55,12 +57,19 @@ struct PageChanges {
   bool running = false;             // the target is not frozen: pages may vanish, or be torn
 };
 
+// What other tasks of the tree have of the same pages.
+struct TreePages {
+  SharedFrames* frames = nullptr;  // nullptr: nothing is known of other tasks
+  size_t task = 0;                 // its number there
+};
+
 // Where pages are taken from.
 struct PageSource {
   const TaskHandle& task;  // the target, or the copy of its memory; all its threads stopped
   PageTransfer& transfer;  // of the same task; moves readable pages, others come from /proc/pid/mem
   RateLimit* limit = nullptr;  // how fast; nullptr: as fast as it goes
   PageChanges changes = {};
+  TreePages tree = {};
 };
 
 // Writes the pages of all VMAs of `state` and their PageRuns records; guard pages that are found

@@ -57,6 +57,7 @@ CASES = {
     "terminals": round_trip("terminals"),
     "watches": round_trip("watches"),
     "event_fds": round_trip("event_fds"),
+    "cow_family": round_trip("cow_family"),
     "many_files": round_trip("many_files"),
     "full_table": round_trip("full_table"),
     "full_table_tree": round_trip("full_table", "tree"),
