@@ -77,7 +77,7 @@ int check(bool json) {
   const auto features = kernel::probe_all();
   const int code = verdict(features);
   if (json) {
-    cli::print(as_json(features, code));
+    cli::print_json(as_json(features, code));
     return code;
   }
   cli::print(as_table(features));
@@ -116,7 +116,10 @@ Result<void> show_trackers(bool json, bool end) {
   const auto keepers = TRY(memory::TrackerKeeper::list());
   if (end)
     for (const auto& keeper : keepers) TRY(memory::TrackerKeeper::end(keeper));
-  cli::print(json ? keepers_as_json(keepers) : keepers_as_table(keepers));
+  if (json)
+    cli::print_json(keepers_as_json(keepers));
+  else
+    cli::print(keepers_as_table(keepers));
   return {};
 }
 

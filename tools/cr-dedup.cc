@@ -76,7 +76,10 @@ Result<void> work(const Options& options) {
   if (!options.flatten.empty()) return image::flatten(chain, options.flatten, stop);
   const auto plan = image::plan_dedup(chain);
   if (!options.dry_run) TRY(image::dedup(chain, plan, stop));
-  cli::print(options.json ? as_json(plan, options) : as_table(plan, options));
+  if (options.json)
+    cli::print_json(as_json(plan, options));
+  else
+    cli::print(as_table(plan, options));
   return {};
 }
 

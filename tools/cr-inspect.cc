@@ -147,7 +147,11 @@ Result<void> run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     const auto result = cryostat::run(argc, argv);
-    if (result) return std::fflush(stdout) == 0 ? 0 : 1;
+    if (result) {
+      if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
+      fmt::print(stderr, "cr-inspect: error: not all could be written to stdout\n");
+      return 1;
+    }
     fmt::print(stderr, "{}", cryostat::cli::error_text("cr-inspect", result.error()));
     return cryostat::cli::exit_code(result.error());
   } catch (const std::exception& failure) {

@@ -30,7 +30,7 @@ Result<void> write_pidfile(const cli::RestoreOptions& options, HostPid root) {
 
 void tell_success(const cli::RestoreOptions& options, const Result<restore::Outcome>& outcome) {
   if (options.shared.json) {
-    cli::print(cli::json_result(outcome));
+    cli::print_json(cli::json_result(outcome));
     return;
   }
   for (const std::string& line : outcome->plan_lines) cli::print(line + "\n");

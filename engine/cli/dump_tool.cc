@@ -34,7 +34,7 @@ int dump_and_tell(const DumpTool& tool, const DumpOptions& options, const Unique
   // The dump stands or falls without its trace: a failure to write it is told, but after the
   // result.
   const auto traced = write_trace(trace, options.shared, tool.name);
-  if (options.shared.json && outcome) print(json_result(outcome));
+  if (options.shared.json && outcome) print_json(json_result(outcome));
   if (!outcome) return tell_failure(tool.name, outcome.error(), options.shared.json);
   if (options.shared.display_stats && !options.shared.json) print(stats_table(*outcome));
   if (options.dump.dry_run && !options.shared.json) print("nothing is refused\n");

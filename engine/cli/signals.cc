@@ -20,9 +20,10 @@ void on_stop_signal(int number, siginfo_t* info, void*) {
 
 void settle_process() {
   // A tool started with a closed standard descriptor must not get an image file under that number.
+  // What it writes there is lost, and known to be: write(2) fails as if it were closed.
   int fd = 0;
   do {
-    fd = ::open("/dev/null", O_RDWR);
+    fd = ::open("/dev/null", O_RDONLY);
   } while (fd >= 0 && fd <= STDERR_FILENO);
   if (fd >= 0) ::close(fd);
 
@@ -31,6 +32,8 @@ void settle_process() {
   sigprocmask(SIG_SETMASK, &none, nullptr);
   // With SIGCHLD ignored, waitpid(2) reports no exit status of children.
   ::signal(SIGCHLD, SIG_DFL);
+  // A write past RLIMIT_FSIZE is an error (EFBIG) that is told, not the end without a word.
+  ::signal(SIGXFSZ, SIG_IGN);
 }
 
 void install_stop_handlers(StopRequest* stop) {

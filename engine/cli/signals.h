@@ -6,7 +6,7 @@
 namespace cryostat::cli {
 
 // Makes descriptors 0, 1 and 2 exist, and sets aside what the caller left behind: a blocked signal
-// mask and an ignored SIGCHLD. Call first in main.
+// mask and an ignored SIGCHLD. Ignores SIGXFSZ. Call first in main.
 void settle_process();
 
 // SIGINT, SIGTERM, SIGHUP and SIGQUIT set `stop` from now on (a signal ignored by the caller stays

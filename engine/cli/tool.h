@@ -20,13 +20,18 @@ bool wants_json(std::span<const char* const> arguments);
 // Tells the failure once (stderr; with `json` also as an object on stdout). Returns the exit code.
 int tell_failure(std::string_view tool, const Error& error, bool json);
 
-// Prints to stdout. A reader that went away is nobody's failure.
+// Prints to stdout. A write that fails is told when the tool ends (guarded()); a reader that went
+// away is nobody's failure.
 void print(std::string_view text);
+
+// The same for what a program reads: a reader that went away did not get it.
+void print_json(std::string_view text);
 
 // "cr-dump (Cryostat) 0.1.0\n".
 std::string version_text(std::string_view tool);
 
-// Runs `body`; what a library throws becomes an error and exit code 1.
+// Runs `body` on a stack that is large enough. What a library throws becomes an error and exit code
+// 1, and so does a success of which stdout did not take the result.
 int guarded(std::string_view tool, const std::function<int()>& body);
 
 }  // namespace cryostat::cli

@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <cstdint>
 #include <cstdlib>
@@ -52,6 +53,12 @@ void warm_heap() {
   asm volatile("" : : "r"(pages) : "memory");
 }
 
+// To go beyond the limit would be the end.
+bool stack_has_room() {
+  rlimit limit{};
+  return getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur >= 2 * kStackBytes;
+}
+
 }  // namespace
 
 void warm_up() {
@@ -59,7 +66,7 @@ void warm_up() {
   populate(address_of(etext), address_of(edata), kPopulateRead);
   populate(address_of(edata) - 1, address_of(end), kPopulateWrite);
   warm_heap();
-  warm_stack();
+  if (stack_has_room()) warm_stack();
   (void)this_xsave_layout();  // asks the processor: slow in a virtual machine
 }
 

@@ -1,5 +1,6 @@
 """Errors people will meet: each says what is wrong and leaves everything as it was."""
 import os
+import resource
 import shutil
 import signal
 import struct
@@ -377,3 +378,75 @@ def test_usage(test):
     for name in ("cr-dump", "cr-restore", "cr-check", "cr-inspect", "cr"):
         test.check("0.1" in test.tool(name, "--version").ok().out, name)
         test.check("usage" in test.tool(name, "--help").ok().out.lower(), name)
+
+
+# The tools' own surroundings --------------------------------------------------------------------
+
+
+def limited(name, soft, hard=None):
+    """For a tool under a limit; without `hard` the hard limit stays."""
+    number = getattr(resource, "RLIMIT_" + name)
+    kept = resource.getrlimit(number)[1] if hard is None else hard
+    return lambda: resource.setrlimit(number, (soft, kept))
+
+
+def test_small_stack(test):
+    """A soft limit is raised as far as it goes; a hard one that is too small is told."""
+    victim = test.victim("simple")
+    for i, limit in enumerate((limited("STACK", 16 << 10), limited("STACK", 200 << 10, 200 << 10))):
+        test.dump(victim, test.path(f"small{i}"), "-R", preexec_fn=limit).ok()
+    tiny = limited("STACK", 16 << 10, 16 << 10)
+    test.dump(victim, test.path("tiny"), preexec_fn=tiny).failed(6, "stack is limited to 16 KiB", "ulimit -Hs")
+    before = victim.snapshot()
+    test.dump_and_end(victim, test.path("images"))
+    test.restore(test.path("images"), "-d", preexec_fn=tiny).failed(6, "stack is limited to 16 KiB")
+    test.restore(test.path("images"), "-d", preexec_fn=limited("STACK", 16 << 10)).ok()
+    test.compare_restored(before, victim.snapshot())
+    victim.verdict()
+
+
+def test_small_stack_of_both(test):
+    """A target with a small hard limit, and the tools under the same."""
+    limit = limited("STACK", 160 << 10, 160 << 10)
+    victim = test.victim("threads", preexec_fn=limit)
+    test.dump(victim, test.path("images"), preexec_fn=limit).ok()
+    victim.reap()
+    wait_for(lambda: read_stat(victim.pid) is None, "the end")
+    test.restore(test.path("images"), "-d", preexec_fn=limit).ok()
+    victim.verdict()
+
+
+def test_small_file_limit(test):
+    """A write beyond RLIMIT_FSIZE is told; nobody is killed for it."""
+    victim = test.victim("memory_kinds")
+    before = victim.snapshot()
+    test.dump(victim, test.path("none"), preexec_fn=limited("FSIZE", 4096)).failed(1, "EFBIG")
+    test.compare(before, victim.snapshot())
+    test.dump_and_end(victim, test.path("images"))
+    test.restore(test.path("images"), "-d").ok()
+    victim.verdict()
+
+
+def to_stdout(test, target, tool, *arguments):
+    """Runs a tool with stdout going to `target`; None: closed."""
+    command = [test.tool_path(tool), *arguments]
+    if target is None:
+        done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *command], stderr=subprocess.PIPE, text=True)
+    else:
+        with open(target, "w") as out:
+            done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True)
+    test.check(done.returncode == 1 and "stdout" in done.stderr,
+               f"{tool} with stdout {target}: exit {done.returncode}, {done.stderr}")
+
+
+def test_lost_result(test):
+    """A result that can't be written is no success, even if all was done."""
+    victim = test.victim("simple")
+    for i, target in enumerate(("/dev/full", None)):
+        images = test.path(f"images{i}")
+        to_stdout(test, target, "cr-dump", "--no-default-config", "--json", "-R", "-t", str(victim.pid), "-D", images)
+        to_stdout(test, target, "cr-inspect", "verify", "--json", "-D", images)
+        to_stdout(test, target, "cr-check", "--json")
+    test.dump_and_end(victim, test.path("images"))
+    to_stdout(test, "/dev/full", "cr-restore", "--no-default-config", "--json", "-d", "-D", test.path("images"))
+    victim.verdict()
