@@ -25,15 +25,42 @@ long advise(const wire::PlannedVma& vma, uint64_t advice) {
 
 }  // namespace
 
-int unmap_others(wire::RestorerPlan& plan) {
-  if (const int error = unmap(plan, 0, plan.area_start)) return error;
-  return unmap(plan, plan.area_end, plan.memory.task_size);
+int unmap_others(wire::RestorerPlan& plan, void* arena) {
+  const auto* vmas = plan.memory.vmas.in(arena);
+  uint64_t at = 0;
+  bool area_passed = false;
+  for (uint64_t i = 0; i < plan.memory.vmas.count; ++i) {
+    if (vmas[i].inherited == 0) continue;
+    if (!area_passed && plan.area_start < vmas[i].start) {
+      if (const int error = unmap(plan, at, plan.area_start)) return error;
+      at = plan.area_end;
+      area_passed = true;
+    }
+    if (const int error = unmap(plan, at, vmas[i].start)) return error;
+    at = vmas[i].end;
+  }
+  if (!area_passed) {
+    if (const int error = unmap(plan, at, plan.area_start)) return error;
+    at = plan.area_end;
+  }
+  return unmap(plan, at, plan.memory.task_size);
+}
+
+int drop_pages(wire::RestorerPlan& plan, void* arena) {
+  const auto* drops = plan.memory.drops.in(arena);
+  for (uint64_t i = 0; i < plan.memory.drops.count; ++i) {
+    const long result =
+        raw_syscall(__NR_madvise, drops[i].start, drops[i].end - drops[i].start, MADV_DONTNEED);
+    if (is_syscall_error(result)) return failed_at(plan, drops[i].start, result);
+  }
+  return 0;
 }
 
 int map_areas(wire::RestorerPlan& plan, void* arena) {
   const auto* vmas = plan.memory.vmas.in(arena);
   for (uint64_t i = 0; i < plan.memory.vmas.count; ++i) {
     const wire::PlannedVma& vma = vmas[i];
+    if (vma.inherited != 0) continue;
     const auto fd = static_cast<uint64_t>(int64_t{vma.fd});
     const long at = raw_syscall(__NR_mmap, vma.start, vma.end - vma.start, vma.map_protection,
                                 vma.map_flags | MAP_FIXED_NOREPLACE, fd, vma.file_offset_bytes);

@@ -6,10 +6,12 @@
 
 namespace cryostat::restorer {
 
-// Unmaps everything outside the restorer area (memory_map.cc).
-int unmap_others(wire::RestorerPlan& plan);
-// Maps every VMA, writable where pages are to be filled in (memory_map.cc).
+// Unmaps everything but the restorer area and VMAs that are inherited (memory_map.cc).
+int unmap_others(wire::RestorerPlan& plan, void* arena);
+// Maps every other VMA, writable where pages are to be filled in (memory_map.cc).
 int map_areas(wire::RestorerPlan& plan, void* arena);
+// Takes away inherited pages that the task does not have (memory_map.cc).
+int drop_pages(wire::RestorerPlan& plan, void* arena);
 // Reads page data into place, with helper threads if the plan says so (memory_fill.cc).
 int fill_areas(wire::RestorerPlan& plan, void* arena);
 // Guard pages, advice, final protection, names, locks (memory_finish.cc).

@@ -16,6 +16,8 @@
 #include "engine/image/mm_image.h"
 #include "engine/image/pagemap_image.h"
 #include "engine/memory/fill_plan.h"
+#include "engine/memory/page_run_sets.h"
+#include "engine/memory/staged_memory.h"
 
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE 0x08
@@ -141,15 +143,6 @@ wire::PlannedLayout plan_layout(const pb::MmLayout& layout) {
   return plan;
 }
 
-uint32_t choose_readers(uint32_t wanted, uint64_t bytes) {
-  if (wanted != 0) return wanted;
-  cpu_set_t cpus;
-  const int available = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
-  const uint64_t useful = std::min<uint64_t>(bytes / kBytesPerReader, 8);
-  return static_cast<uint32_t>(
-      std::max<uint64_t>(1, std::min<uint64_t>(useful, static_cast<uint64_t>(available))));
-}
-
 std::vector<wire::AddressRange> plan_guards(const std::vector<pb::Vma>& vmas) {
   std::vector<wire::AddressRange> guards;
   for (const pb::Vma& vma : vmas)
@@ -165,6 +158,28 @@ Result<std::vector<wire::PlannedSeals>> plan_seals(const MemoryPlanInput& input)
     if (object.kind() == pb::SharedMemory::MEMFD && object.seals() != 0)
       seals.push_back({TRY(input.shared_memory.read_write(object.id())), object.seals()});
   return seals;
+}
+
+// What is to be done to memory that the process has inherited.
+struct Inherited {
+  std::vector<RemoteRange> kept;          // VMAs that are there
+  PageRuns missing;                       // pages that are not, or of another task
+  std::vector<wire::AddressRange> drops;  // pages that only others have
+};
+
+Inherited find_inherited(const MemoryPlanInput& input, const PageRuns& runs,
+                         const std::vector<bool>& filled) {
+  Inherited inherited;
+  if (input.staged == nullptr) return {{}, runs, {}};
+  const std::vector<pb::Vma>& vmas = input.space.vmas;
+  for (size_t i = 0; i < vmas.size(); ++i)
+    if (!is_kernel_mapping(vmas[i]) && input.staged->holds(vmas[i], filled[i]))
+      inherited.kept.push_back({vmas[i].start(), vmas[i].end()});
+  const PageRuns there = pages_at(input.staged->present(input.staging_node), inherited.kept);
+  inherited.missing = without_same(runs, there);
+  for (const RemoteRange& range : addresses_of(pages_not_at(there, addresses_of(runs))))
+    inherited.drops.push_back({range.start, range.end});
+  return inherited;
 }
 
 Result<UniqueFd> open_mapped(const pb::FileFingerprint& file, bool writable) {
@@ -201,14 +216,21 @@ Result<void> fill_memory_plan(const MemoryPlanInput& input, WireArena& arena,
   const pb::AddressSpace& space = input.space.space;
   const auto& runs = input.pagemap.runs(pb::PageRuns::ADDRESS_SPACE, space.id());
   const std::vector<bool> filled = TRY(find_filled(vmas, runs));
+  const Inherited inherited = find_inherited(input, runs, filled);
+  auto kept = inherited.kept.begin();
   std::vector<wire::PlannedVma> planned;
   planned.reserve(vmas.size());
-  for (size_t i = 0; i < vmas.size(); ++i)
-    if (!is_kernel_mapping(vmas[i]))
-      planned.push_back(TRY(plan_vma(input, vmas[i], filled[i], arena)));
+  for (size_t i = 0; i < vmas.size(); ++i) {
+    if (is_kernel_mapping(vmas[i])) continue;
+    planned.push_back(TRY(plan_vma(input, vmas[i], filled[i], arena)));
+    if (kept == inherited.kept.end() || kept->start != vmas[i].start()) continue;
+    planned.back().inherited = 1;
+    ++kept;
+  }
   plan.vmas = arena.append(planned);
+  plan.drops = arena.append(inherited.drops);
 
-  const FillPlan fill = plan_fill(runs);
+  const FillPlan fill = plan_fill(inherited.missing);
   plan.fill_batches = arena.append(fill.batches);
   plan.fill_targets = arena.append(fill.targets);
   plan.zero_fill = arena.append(fill.zeroes);
@@ -231,6 +253,15 @@ Result<void> fill_memory_plan(const MemoryPlanInput& input, WireArena& arena,
   if (space.lock_future_on_fault()) plan.lock_future |= MCL_FUTURE | MCL_ONFAULT;
   plan.task_size = kTaskSize;
   return {};
+}
+
+uint32_t choose_readers(uint32_t wanted, uint64_t bytes) {
+  if (wanted != 0) return wanted;
+  cpu_set_t cpus;
+  const int available = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+  const uint64_t useful = std::min<uint64_t>(bytes / kBytesPerReader, 8);
+  return static_cast<uint32_t>(
+      std::max<uint64_t>(1, std::min<uint64_t>(useful, static_cast<uint64_t>(available))));
 }
 
 uint64_t planned_bytes(const image::PagemapImage& pagemap) {

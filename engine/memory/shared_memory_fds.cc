@@ -14,6 +14,7 @@
 #include "engine/base/ids.h"
 #include "engine/image/mm_image.h"
 #include "engine/image/pagemap_image.h"
+#include "engine/memory/stored_pages.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -102,24 +103,6 @@ Result<void> set_attributes(int fd, const pb::SharedMemory& object) {
   return {};
 }
 
-// Reads pages from `page_index` on and compares them with their checksums.
-Result<void> read_pages(const StoreFiles& pages, std::span<uint8_t> to, uint64_t page_index) {
-  for (size_t done = 0; done < to.size();) {
-    const ssize_t got = pread(pages.pages_fd, to.data() + done, to.size() - done,
-                              static_cast<off_t>(page_index * kPageSize + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return fail_errno("read pages.img");
-    if (got == 0) return fail(ErrorKind::kImages, "pages.img is truncated");
-    done += static_cast<size_t>(got);
-  }
-  for (size_t at = 0; at < to.size(); at += kPageSize, ++page_index)
-    if (page_index >= pages.sums.size() || image::page_sum(&to[at]) != pages.sums[page_index])
-      return fail(
-          ErrorKind::kImages,
-          fmt::format("pages.img: page {} is damaged: its checksum does not hold", page_index));
-  return {};
-}
-
 // A mapping of part of an object, moved along as runs are filled in.
 class Window {
  public:
@@ -169,7 +152,7 @@ Result<void> fill(int fd, const pb::SharedMemory& object, const std::vector<imag
     for (uint64_t offset = run.address, index = run.page_index; left > 0;) {
       const std::span<uint8_t> to = TRY(window.at(offset));
       const uint64_t part = std::min<uint64_t>(to.size(), left);
-      TRY(read_pages(stores[run.store], to.first(part), index));
+      TRY(read_stored_pages(stores[run.store], to.first(part), index));
       offset += part;
       index += part / kPageSize;
       left -= part;

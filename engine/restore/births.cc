@@ -113,6 +113,8 @@ Result<void> be_born(const BirthInputs& inputs, size_t index,
                      const std::function<void(size_t)>& be) {
   const Birth& birth = inputs.plan.births[index];
   const auto everybody = static_cast<uint32_t>(inputs.plan.births.size());
+  const bool forks = !birth.before_session.empty() || !birth.after_session.empty();
+  if (forks && inputs.before_forks) TRY(inputs.before_forks(index));
   TRY(fork_births(inputs, birth.before_session, be));
   TRY(enter_session(inputs, birth));
   TRY(fork_births(inputs, birth.after_session, be));

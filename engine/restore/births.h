@@ -20,6 +20,8 @@ struct BirthInputs {
   pid_t outside_group;  // process group of cr-restore
   // Pseudoterminals that control a session of the tree. Those who don't own one close it later.
   std::span<const files::ControllingPty> terminals = {};
+  // Called before the process of a birth forks others, with its index. May be empty.
+  std::function<Result<void>(size_t birth)> before_forks = {};
 };
 
 // Runs in the process of `birth` (an index into the plan), every signal but SIGTRAP blocked.

@@ -134,8 +134,9 @@ Result<void> fill_threads(const image::TaskImage& task, const task::StartState& 
 Result<void> fill_plan(Member& member, WireArena& arena, wire::RestorerPlan& plan) {
   const HostedInputs& inputs = member.inputs;
   const memory::MemoryPlanInput memory_input{
-      inputs.images.mm,      member.space(), inputs.images.pagemap, member.mapped_files,
-      *member.shared_memory, inputs.stores,  inputs.restore_threads};
+      inputs.images.mm,       member.space(),        inputs.images.pagemap,
+      member.mapped_files,    *member.shared_memory, inputs.stores,
+      inputs.restore_threads, inputs.staged,         member.index};
   TRY(memory::fill_memory_plan(memory_input, arena, plan.memory));
   const task::StartState start = TRY(task::read_start_state());
   TRY(task::fill_task_state(member.task(), member.image.threads, member.space().space, start, arena,
@@ -153,6 +154,24 @@ std::vector<AddressRange> target_ranges(const image::AddressSpaceImage& space) {
 }
 
 }  // namespace
+
+Result<void> stage_memory(const HostedInputs& inputs, size_t birth) {
+  if (inputs.staged == nullptr) return {};
+  const auto& tasks = inputs.images.tasks.tasks;
+  // Placeholders come after the tasks.
+  const auto* space =
+      birth < tasks.size() ? inputs.images.mm.space(tasks[birth].task.address_space_id()) : nullptr;
+  const auto huge_pages = space != nullptr && space->space.thp_disabled()
+                              ? memory::HugePages::kNone
+                              : memory::HugePages::kAsConfigured;
+  // A helper of another process than the root could take a number that is to be another's.
+  const uint32_t readers = birth == 0 ? memory::choose_readers(inputs.restore_threads,
+                                                               inputs.staged->bytes_to_read(birth))
+                                      : 1;
+  TRY_IN(inputs.staged->stage(birth, inputs.images.mm, inputs.stores, huge_pages, readers),
+         "read pages that several tasks have");
+  return {};
+}
 
 HostedPlan make_hosted_plan(HostedInputs& inputs, size_t task, VdsoChoice vdso) {
   auto member = std::make_shared<Member>(inputs, task);

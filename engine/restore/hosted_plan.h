@@ -11,6 +11,7 @@
 #include "engine/files/description_groups.h"
 #include "engine/files/external.h"
 #include "engine/image/checkpoint_images.h"
+#include "engine/memory/staged_memory.h"
 #include "engine/memory/store_files.h"
 #include "engine/restore/hosted_child.h"
 #include "engine/restore/object_owners.h"
@@ -32,7 +33,12 @@ struct HostedInputs {
   files::InheritedFds inherited;  // the child's own numbers once it runs
   // Masters of pseudoterminals that exist already, by the description of the master.
   std::map<uint32_t, int> pty_masters;
+  // What a process has of its memory when it is born; nullptr: nothing.
+  memory::StagedMemory* staged = nullptr;
 };
+
+// Puts what others will inherit into the memory of the process of a birth.
+Result<void> stage_memory(const HostedInputs& inputs, size_t birth);
 
 // `task`: index of a live task.
 HostedPlan make_hosted_plan(HostedInputs& inputs, size_t task, VdsoChoice vdso);

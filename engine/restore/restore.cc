@@ -28,6 +28,7 @@
 #include "engine/restore/finish.h"
 #include "engine/restore/hosted_plan.h"
 #include "engine/restore/machine_check.h"
+#include "engine/restore/staging.h"
 #include "engine/restore/vdso_move.h"
 #include "engine/task/state_plan.h"
 #include "engine/task/task_check.h"
@@ -96,6 +97,7 @@ class Restore {
   std::optional<Rendezvous> rendezvous_;
   std::optional<HostedInputs> inputs_;
   std::vector<files::ControllingPty> terminals_;
+  std::optional<memory::StagedMemory> staged_;
   std::optional<HostedTree> hosted_;
   std::optional<CreatedTree> created_;
 };
@@ -188,7 +190,10 @@ CreateOptions::Parent Restore::parent_of_root() const {
 }
 
 HostedTree Restore::hosted_tree() {
-  HostedTree tree{{tree_plan_, images_.tasks.tasks, *rendezvous_, getpgrp(), terminals_}, {}, 0};
+  HostedTree tree{{tree_plan_, images_.tasks.tasks, *rendezvous_, getpgrp(), terminals_,
+                   [this](size_t birth) { return stage_memory(*inputs_, birth); }},
+                  {},
+                  0};
   tree.live_tasks = static_cast<uint32_t>(live_.size());
   tree.plans.resize(images_.tasks.tasks.size());
   for (size_t i = 0; i < live_.size(); ++i)
@@ -204,10 +209,11 @@ Result<void> Restore::create_tasks() {
   terminals_ = TRY(files::create_controlling_ptys(images_.files));
   std::map<uint32_t, int> pty_masters;
   for (const auto& terminal : terminals_) pty_masters[terminal.pty_id] = terminal.master.get();
+  if (live_.size() > 1) staged_.emplace(plan_staging(tree_plan_, images_));
   inputs_.emplace(HostedInputs{images_, *descriptions_, *objects_, *rendezvous_,
                                static_cast<uint32_t>(live_.size()), memory::store_files(*chain_),
                                terminal_.get(), options_.restore_threads, options_.inherited,
-                               std::move(pty_masters)});
+                               std::move(pty_masters), staged_ ? &*staged_ : nullptr});
   hosted_.emplace(hosted_tree());
   bool seccomp = false;
   for (const size_t i : live_)

@@ -10,8 +10,8 @@
 //
 // The blob then runs, in this order:
 //   1. park     (restorer/vdso.*)       vvar and vDSO move into the area
-//   2. memory   (restorer/memory.*)     unmap all but the area, map every VMA, fill, protect,
-//   advise
+//   2. memory   (restorer/memory.*)     unmap all but the area and what is inherited, map every
+//   other VMA, fill, protect, advise
 //   3. vdso     (restorer/vdso.*)       vvar and vDSO move to their old place
 //   4. locks    (restorer/file_locks.*) engine descriptors are closed, then record locks are set;
 //      threads  (restorer/threads.*)    clone3(set_tid) all but the leader

@@ -32,6 +32,8 @@ struct PlannedVma {
   uint32_t protection = 0;      // at last
   uint32_t advice = 0;          // VmaAdvice
   uint32_t protection_key = 0;
+  uint32_t inherited = 0;  // 1: is there already, with map_protection and huge page advice
+  uint32_t reserved = 0;
   WireSpan<char> name;  // PR_SET_VMA_ANON_NAME, with its NUL; empty: none
 };
 
@@ -92,6 +94,7 @@ struct MemoryPlan {
   WireSpan<PageStoreFds> stores;     // descriptors of those no batch reads are -1
   WireSpan<FillBatch> fill_batches;  // in the order they are taken
   WireSpan<FillTarget> fill_targets;
+  WireSpan<AddressRange> drops;      // inherited pages that the task does not have
   WireSpan<AddressRange> zero_fill;  // pages that must be written with zeroes (COW of a file)
   WireSpan<AddressRange> guards;     // MADV_GUARD_INSTALL
   WireSpan<PlannedSeals> seals;

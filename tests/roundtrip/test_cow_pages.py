@@ -64,6 +64,8 @@ def stored_once(*options, wrap=()):
         test.check(stored <= 1.15 * unique, f"{stored / MIB:.1f} MiB stored, {unique / MIB:.1f} MiB are unique")
         test.tool("cr-inspect", "verify", "-D", images).ok()
         test.restore_detached(program, images)
+        restored = proportional(program.pid)
+        test.check(restored <= 1.15 * unique, f"{restored / MIB:.1f} MiB restored, it was {unique / MIB:.1f} MiB")
         checked(test, program)
     return run
 
@@ -88,6 +90,8 @@ def test_stored_once_from_copies(test):
     test.check(stored <= 1.15 * unique, f"{stored / MIB:.1f} MiB stored, {unique / MIB:.1f} MiB are unique")
     test.kill_tree(program)
     test.restore_detached(program, images)
+    restored = proportional(program.pid)
+    test.check(restored <= 1.15 * unique, f"{restored / MIB:.1f} MiB restored, it was {unique / MIB:.1f} MiB")
     checked(test, program)
 
 
