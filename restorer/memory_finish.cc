@@ -140,14 +140,6 @@ int set_layout(wire::RestorerPlan& plan, void* arena) {
 }
 
 int seal(wire::RestorerPlan& plan, void* arena) {
-  const auto* seals = plan.memory.seals.in(arena);
-  for (uint64_t i = 0; i < plan.memory.seals.count; ++i) {
-    constexpr uint64_t kAddSeals = F_ADD_SEALS;
-    const long result =
-        raw_syscall(__NR_fcntl, static_cast<uint64_t>(seals[i].fd), kAddSeals, seals[i].seals);
-    if (is_syscall_error(result))
-      return failed_at(plan, static_cast<uint64_t>(seals[i].fd), result);
-  }
   const auto* vmas = plan.memory.vmas.in(arena);
   for (uint64_t i = 0; i < plan.memory.vmas.count; ++i) {
     if ((vmas[i].advice & wire::kAdviceSeal) == 0) continue;

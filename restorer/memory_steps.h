@@ -18,7 +18,7 @@ int fill_areas(wire::RestorerPlan& plan, void* arena);
 int finish_areas(wire::RestorerPlan& plan, void* arena);
 // PR_SET_MM_MAP (memory_finish.cc).
 int set_layout(wire::RestorerPlan& plan, void* arena);
-// Seals of memfds and of VMAs, MCL_FUTURE: what must come after everything else (memory_finish.cc).
+// Seals of VMAs, MCL_FUTURE: what must come after everything else (memory_finish.cc).
 int seal(wire::RestorerPlan& plan, void* arena);
 
 // Stores what a failure was about and passes the error on.

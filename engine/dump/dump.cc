@@ -178,11 +178,14 @@ Result<void> Dump::collect() {
   {
     const Span span("collect files");
     const std::vector<const TaskHandle*> handles = tree_->handles();
+    std::vector<HostPid> zombies;
+    for (const pb::Task& zombie : tree_->zombies()) zombies.emplace_back(zombie.pid());
     files_.emplace(TRY(files::collect_descriptors(handles,
                                                   {.shell_job = options_.shell_job,
                                                    .file_locks = options_.file_locks,
                                                    .link_remap = options_.link_remap,
                                                    .ghost_limit_bytes = options_.ghost_limit_bytes,
+                                                   .zombies = std::move(zombies),
                                                    .external = options_.external,
                                                    .engine_fds = {}},
                                                   shared_memory_, refusals_)));

@@ -32,6 +32,8 @@ struct CollectOptions {
   bool file_locks = false;  // locks may be saved; while there is no target, nobody holds them
   bool link_remap = false;  // files linked elsewhere may get a link for the checkpoint
   uint64_t ghost_limit_bytes = 1u << 20;  // largest deleted-but-open file whose content is saved
+  // Processes of the target that have ended and were not collected by their parents (wait(2)).
+  std::vector<HostPid> zombies = {};
   // What lies outside and is handed in at the restore.
   std::vector<ExternalName> external = {};
   // Numbers of the root that are the engine's own for the time of the dump: skipped.

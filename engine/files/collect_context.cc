@@ -67,8 +67,13 @@ CollectContext::CollectContext(std::span<const TaskHandle* const> tasks,
 }
 
 bool CollectContext::is_member(HostPid pid) const {
-  return std::any_of(tasks_.begin(), tasks_.end(),
-                     [pid](const TaskHandle* task) { return task->pid() == pid; });
+  return is_zombie(pid) || std::any_of(tasks_.begin(), tasks_.end(), [pid](const TaskHandle* task) {
+           return task->pid() == pid;
+         });
+}
+
+bool CollectContext::is_zombie(HostPid pid) const {
+  return std::find(options_.zombies.begin(), options_.zombies.end(), pid) != options_.zombies.end();
 }
 
 const OpenDescription* CollectContext::description_at(uint32_t table, int fd) const {

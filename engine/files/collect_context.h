@@ -35,8 +35,9 @@ class CollectContext {
 
   // The tasks whose tables are collected; a DescriptorSlot's `table` is an index into it.
   std::span<const TaskHandle* const> tasks() const { return tasks_; }
-  // Whether the process is one of them.
+  // Whether the process is one of them, or has ended and is still to be collected by its parent.
   bool is_member(HostPid pid) const;
+  bool is_zombie(HostPid pid) const;
   const CollectOptions& options() const { return options_; }
   memory::SharedMemoryTable& shared_memory() { return shared_memory_; }
 

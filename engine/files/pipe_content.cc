@@ -107,11 +107,18 @@ Result<void> collect_pipe(CollectContext& context, const OpenDescription& descri
   pipe.set_pipe_id(ends.first->id);
   pipe.set_capacity_bytes(static_cast<uint32_t>(capacity));
   pipe.set_packet_mode(ends.packet_mode);
-  if (ends.first->id != description.id || ends.reader == nullptr) return {};
+  if (ends.first->id != description.id) return {};
+  int bytes = 0;
+  if (ioctl(description.copy.get(), FIONREAD, &bytes) != 0) return fail_errno("FIONREAD on a pipe");
   pipe.set_carries_data(true);
+  if (bytes == 0) return {};
   UniqueFd other;
   int read_end = description.copy.get();
-  if (!description.readable()) {
+  if (ends.reader == nullptr) {
+    // Who has a write end may still open one for reading, and finds what nobody has read.
+    other = TRY(reopen(description.copy.get(), O_RDONLY | O_NONBLOCK));
+    read_end = other.get();
+  } else if (!description.readable()) {
     other = TRY(ends.reader->task->get_fd(ends.reader->fd()));
     read_end = other.get();
   }

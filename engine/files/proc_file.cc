@@ -1,7 +1,9 @@
 #include "engine/files/proc_file.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <optional>
@@ -44,6 +46,12 @@ Result<void> check_process_file(const CollectContext& context, const OpenDescrip
   if (!context.is_member(HostPid(*owner)))
     return fail(ErrorKind::kRefused,
                 fmt::format("{}: a file about another process can't be checkpointed", path));
+  // What is left of it is there again before descriptors are restored.
+  if (context.is_zombie(HostPid(*owner)) && access(path.c_str(), F_OK) == 0 &&
+      !UniqueFd(
+          open(path.c_str(), (description.flags & (O_PATH | O_DIRECTORY)) | O_RDONLY | O_CLOEXEC)))
+    return fail(ErrorKind::kRefused,
+                fmt::format("{}: its process has ended, the file can't be opened again", path));
   const auto thread = take_number(rest, "task/");
   if (thread && *thread != *owner)
     return fail(ErrorKind::kRefused,

@@ -151,15 +151,6 @@ std::vector<wire::AddressRange> plan_guards(const std::vector<pb::Vma>& vmas) {
   return guards;
 }
 
-// Only a memfd takes seals; other memory has none to begin with.
-Result<std::vector<wire::PlannedSeals>> plan_seals(const MemoryPlanInput& input) {
-  std::vector<wire::PlannedSeals> seals;
-  for (const pb::SharedMemory& object : input.mm.shared)
-    if (object.kind() == pb::SharedMemory::MEMFD && object.seals() != 0)
-      seals.push_back({TRY(input.shared_memory.read_write(object.id())), object.seals()});
-  return seals;
-}
-
 // What is to be done to memory that the process has inherited.
 struct Inherited {
   std::vector<RemoteRange> kept;          // VMAs that are there
@@ -235,7 +226,6 @@ Result<void> fill_memory_plan(const MemoryPlanInput& input, WireArena& arena,
   plan.fill_targets = arena.append(fill.targets);
   plan.zero_fill = arena.append(fill.zeroes);
   plan.guards = arena.append(plan_guards(vmas));
-  plan.seals = arena.append(TRY(plan_seals(input)));
   const std::string& auxv = space.layout().auxv();
   plan.auxv = arena.append(std::span(reinterpret_cast<const uint8_t*>(auxv.data()), auxv.size()));
   plan.layout = plan_layout(space.layout());

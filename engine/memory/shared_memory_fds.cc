@@ -175,6 +175,15 @@ bool is_no_reserve(const image::MmImage& mm, uint32_t id) {
   return false;
 }
 
+bool is_executed(const image::MmImage& mm, uint32_t id) {
+  return std::any_of(mm.spaces.begin(), mm.spaces.end(),
+                     [id](const auto& space) { return space.space.exe_shared_memory_id() == id; });
+}
+
+bool is_sealed(const pb::SharedMemory& object) {
+  return object.kind() == pb::SharedMemory::MEMFD && object.seals() != 0;
+}
+
 Result<UniqueFd> create_object(const image::MmImage& mm, const pb::SharedMemory& object) {
   switch (object.kind()) {
     case pb::SharedMemory::MEMFD:
@@ -191,6 +200,10 @@ Result<UniqueFd> create_object(const image::MmImage& mm, const pb::SharedMemory&
 
 }  // namespace
 
+bool is_sealed_last(const image::MmImage& mm, const pb::SharedMemory& object) {
+  return is_sealed(object) && !is_executed(mm, object.id());
+}
+
 Result<int> SharedMemoryFds::create(const image::MmImage& mm, const image::PagemapImage& pagemap,
                                     std::span<const StoreFiles> stores, uint32_t id) {
   const pb::SharedMemory* object = mm.shared_memory(id);
@@ -200,6 +213,9 @@ Result<int> SharedMemoryFds::create(const image::MmImage& mm, const image::Pagem
   TRY(set_attributes(fd.get(), *object));
   TRY_IN(fill(fd.get(), *object, pagemap.runs(pb::PageRuns::SHARED_MEMORY, id), stores),
          fmt::format("fill shared memory {} `{}`", id, object->name()));
+  if (is_sealed(*object) && is_executed(mm, id) &&
+      fcntl(fd.get(), F_ADD_SEALS, object->seals()) != 0)
+    return creation_failure(*object, "seal");
   TRY(adopt(id, TRY(reopen(fd.get(), O_PATH))));
   return entries_.back().path;
 }

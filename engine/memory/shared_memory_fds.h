@@ -20,6 +20,10 @@ struct PagemapImage;
 
 namespace cryostat::memory {
 
+// A memfd with seals that are to be put on when everything is mapped. One that is executed is
+// sealed as soon as it is filled: later it could not be opened for that any more (ETXTBSY).
+bool is_sealed_last(const image::MmImage& mm, const pb::SharedMemory& object);
+
 // Descriptors of the objects, in a process that is being restored.
 class SharedMemoryFds {
  public:
@@ -27,8 +31,8 @@ class SharedMemoryFds {
   explicit SharedMemoryFds(ServiceFds& service_fds) : service_fds_(&service_fds) {}
 
   // Creates and fills an object of `mm`, with checksums verified, and returns a descriptor that
-  // holds it (O_PATH). Seals are not set here: a memfd sealed against writing could not be mapped
-  // shared any more; the restorer adds them (MemoryPlan::seals). Runs in the hosted child.
+  // holds it (O_PATH). Seals are set later, unless it is executed (is_sealed_last). Runs in the
+  // hosted child.
   Result<int> create(const image::MmImage& mm, const image::PagemapImage& pagemap,
                      std::span<const StoreFiles> stores, uint32_t id);
   // Takes over a descriptor of an object that another task has created.

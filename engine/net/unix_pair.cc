@@ -92,7 +92,7 @@ Result<std::pair<UniqueFd, UniqueFd>> make_unix_pair(const pb::UnixSocketPair& i
   const auto type = static_cast<int>(image.type());
   if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET)
     return fail(ErrorKind::kImages, fmt::format("a UNIX socket of type {}", type));
-  if (image.peer() == pb::UnixSocketPair::NONE) {
+  if (image.peer() == pb::UnixSocketPair::NONE && !image.has_creator()) {
     UniqueFd alone(socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
     if (!alone) return fail_errno("create a UNIX socket");
     return std::pair(std::move(alone), UniqueFd());

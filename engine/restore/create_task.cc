@@ -201,9 +201,12 @@ Result<void> CreatedTree::wait_ready(const StopRequest& stop) {
     TRY(look_at_children());
     if (ready_ < tasks_.size() || to_end_ > 0) changes.wait(channel_.fd(), kLookEveryMs);
   }
+  return {};
+}
+
+void CreatedTree::enter_restorer() {
   tree_->births.rendezvous.arrive(Rendezvous::Point::kReady,
                                   static_cast<uint32_t>(tasks_.size() + 1));
-  return {};
 }
 
 Result<CreatedTree> CreatedTree::create(const CreateOptions& options, const HostedTree& tree) {

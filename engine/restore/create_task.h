@@ -49,9 +49,10 @@ class CreatedTree {
   const CreatedTask& root() const { return tasks_.front(); }
 
   // Waits until the hosted part of every task is done, and every zombie is one: a child's own
-  // Error, or how it died, is the Error. `stop` is looked at all the time. The tasks then run in
-  // the blob.
+  // Error, or how it died, is the Error. `stop` is looked at all the time. The tasks then wait.
   Result<void> wait_ready(const StopRequest& stop);
+  // Lets the waiting tasks go on into the blob.
+  void enter_restorer();
 
   // The tasks are released and live their own life: the destructor does nothing any more.
   void disown() { owned_ = false; }

@@ -7,8 +7,6 @@ namespace cryostat::restore {
 
 namespace {
 
-constexpr size_t kNobody = SIZE_MAX;
-
 std::set<uint32_t> objects_of(const image::CheckpointImages& images, const pb::Task& task,
                               const files::DescriptionOwners& descriptions) {
   std::set<uint32_t> objects;

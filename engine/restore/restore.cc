@@ -28,6 +28,7 @@
 #include "engine/restore/finish.h"
 #include "engine/restore/hosted_plan.h"
 #include "engine/restore/machine_check.h"
+#include "engine/restore/object_seals.h"
 #include "engine/restore/staging.h"
 #include "engine/restore/vdso_move.h"
 #include "engine/task/state_plan.h"
@@ -100,6 +101,7 @@ class Restore {
   std::optional<memory::StagedMemory> staged_;
   std::optional<HostedTree> hosted_;
   std::optional<CreatedTree> created_;
+  std::optional<ObjectSeals> seals_;
 };
 
 std::vector<task::TerminalSession> terminal_sessions(const image::FilesImage& files) {
@@ -227,6 +229,8 @@ Result<void> Restore::rebuild() {
   {
     const Span span("hosted children");
     TRY(created_->wait_ready(stop_));
+    seals_.emplace(TRY(ObjectSeals::take(images_, *objects_, *rendezvous_)));
+    created_->enter_restorer();
   }
   terminals_.clear();  // their owners have them
   const Span span("restorer");
@@ -248,6 +252,7 @@ Result<void> Restore::rebuild() {
 
 Result<void> Restore::finish() {
   const Span span("finish");
+  TRY(seals_->set());
   const auto& tasks = created_->tasks();
   std::map<pid_t, ChildReports> reports;  // by parent
   // Children first: their stops are over before their parents have their signals.

@@ -68,12 +68,6 @@ struct AddressRange {
   uint64_t end = 0;
 };
 
-// F_ADD_SEALS, once everything is mapped.
-struct PlannedSeals {
-  int32_t fd = -1;
-  uint32_t seals = 0;
-};
-
 // The arguments of PR_SET_MM_MAP (prctl(2)), auxv and exe apart.
 struct PlannedLayout {
   uint64_t start_code = 0;
@@ -97,7 +91,6 @@ struct MemoryPlan {
   WireSpan<AddressRange> drops;      // inherited pages that the task does not have
   WireSpan<AddressRange> zero_fill;  // pages that must be written with zeroes (COW of a file)
   WireSpan<AddressRange> guards;     // MADV_GUARD_INSTALL
-  WireSpan<PlannedSeals> seals;
   WireSpan<uint8_t> auxv;
   PlannedLayout layout;
   int32_t exe_fd = -1;

@@ -8,6 +8,7 @@ import traceback
 CLONE_NEWNS = 0x00020000
 CLONE_NEWPID = 0x20000000
 MS_REC_PRIVATE = 0x4000 | 0x40000
+MS_BIND = 0x1000
 PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)

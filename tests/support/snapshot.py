@@ -71,6 +71,10 @@ def maps(pid):
 _ANONYMOUS_INODE = re.compile(r":\[\d+\]$")
 
 
+# A file that was made without a name says so in its flags; restored it is a deleted file.
+O_TMPFILE = os.O_TMPFILE
+
+
 def descriptors(pid):
     found = {}
     for name in os.listdir(f"/proc/{pid}/fd"):
@@ -83,6 +87,8 @@ def descriptors(pid):
         for line in info.splitlines():
             key = line.partition(":")[0]
             # Time left runs on; ids and inodes belong to this kernel session.
+            if key == "flags":
+                line = f"flags: {int(line.split()[1], 8) & ~O_TMPFILE:o}"
             if key in ("pos", "flags", "sigmask", "eventfd-count", "clockid", "settime flags") or key.startswith("tfd"):
                 lines.append(re.sub(r"\s*(ino|sdev|pos):\S+", "", line))
         found[int(name)] = (without_ghost_name(_ANONYMOUS_INODE.sub("", link)), sorted(lines))
@@ -142,18 +148,21 @@ def differences(before, after, ignore=()):
 
 
 def _joined(maps):
-    """Adjacent private anonymous mappings that are alike in everything, as one."""
+    """Adjacent mappings that are alike in everything, and go on in the same file, as one."""
     found = {}
     last = None
     for area in sorted(maps, key=lambda text: int(text.split("-")[0], 16)):
         start, end = area.split("-")
-        text = maps[area]
-        anonymous = re.match(r"..?.?.?p 00000000  ", text) is not None
-        if anonymous and last and last[1] == start and last[2] == text:
-            del found[f"{last[0]}-{last[1]}"]
+        permissions, offset, *rest = maps[area].split(" ")
+        # Anonymous private memory, the heap too, has no offset.
+        anonymous = permissions[3] == "p" and rest[0] in ("", "[heap]")
+        goes_on = 0 if anonymous else int(offset, 16) + int(end, 16) - int(start, 16)
+        alike = (permissions, rest)
+        if last and last[1:] == (start, alike, int(offset, 16)):
             start = last[0]
-        found[f"{start}-{end}"] = text
-        last = (start, end, text) if anonymous else None
+            offset = found.pop(f"{start}-{area.split('-')[0]}").split(" ")[1]
+        found[f"{start}-{end}"] = " ".join([permissions, offset, *rest])
+        last = (start, end, alike, goes_on)
     return found
 
 

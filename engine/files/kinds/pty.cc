@@ -93,15 +93,25 @@ Result<PtyEnds*> open_pair(RestoreContext& context, uint32_t pty_id) {
   return &context.ptys.emplace(pty_id, std::move(ends)).first->second;
 }
 
+// O_CLOEXEC would stay in the flags of the description (unlike that of open(2)).
+Result<UniqueFd> open_peer(int master, uint32_t flags) {
+  UniqueFd slave(ioctl(master, TIOCGPTPEER, flags | O_NOCTTY));
+  if (!slave) return fail_errno("open the slave of a pseudoterminal (TIOCGPTPEER)");
+  return slave;
+}
+
 Result<UniqueFd> open_hung_up(uint32_t flags) {
   UniqueFd master(open(kMultiplexerPath, O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (!master) return fail_errno(fmt::format("open {}", kMultiplexerPath));
   const int unlock = 0;
   if (ioctl(master.get(), TIOCSPTLCK, &unlock) != 0) return fail_errno("TIOCSPTLCK");
-  // O_CLOEXEC would stay in the flags of the description (unlike that of open(2)).
-  UniqueFd slave(ioctl(master.get(), TIOCGPTPEER, flags | O_NOCTTY));
-  if (!slave) return fail_errno("open the slave of a pseudoterminal (TIOCGPTPEER)");
-  return slave;  // closing the master hangs it up
+  return open_peer(master.get(), flags);  // closing the master hangs it up
+}
+
+// A slave that was opened through its master: every open(2) of a 64-bit program sets O_LARGEFILE.
+bool by_peer(const pb::Description& image) {
+  constexpr uint32_t kLargeFile = 0100000;  // O_LARGEFILE, which libc defines as 0
+  return (image.flags() & kLargeFile) == 0;
 }
 
 // By its path, so that it is the same file under the same name.
@@ -172,7 +182,9 @@ Result<UniqueFd> PtyKind::restore(RestoreContext& context, const pb::Description
   if (pty.path() == kOwnTerminalPath) return open_slave(pty, open_flags(image.flags()));
   const auto pty_id = pty.end() == pb::Pty::MASTER ? image.id() : pty.pty_id();
   const auto* ends = TRY(open_pair(context, pty_id));
-  if (pty.end() == pb::Pty::SLAVE) return open_slave(pty, open_flags(image.flags()));
+  if (pty.end() == pb::Pty::SLAVE)
+    return by_peer(image) ? open_peer(ends->master.get(), open_flags(image.flags()))
+                          : open_slave(pty, open_flags(image.flags()));
   UniqueFd master(fcntl(ends->master.get(), F_DUPFD_CLOEXEC, 0));
   if (!master) return fail_errno("duplicate the master of a pseudoterminal");
   return master;

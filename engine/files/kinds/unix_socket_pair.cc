@@ -67,7 +67,10 @@ Result<void> collect_peer(CollectContext& context, const OpenDescription& descri
   if (socket == nullptr) return refuse(image.type(), "of another network namespace");
   image.set_shutdown(socket->shutdown);
   if (!has_peer(fd)) return {};
-  if (socket->peer_inode == 0) {
+  const auto* other_end = context.unix_sockets.find(socket->peer_inode);
+  // A datagram socket stays connected to one that was closed. Newer kernels (6.17) still tell the
+  // number that one had, but have it on no list.
+  if (other_end == nullptr) {
     image.set_peer(Peer::CLOSED);
     return {};
   }
@@ -75,8 +78,7 @@ Result<void> collect_peer(CollectContext& context, const OpenDescription& descri
   if (peer == nullptr)
     return refuse(image.type(), fmt::format("unix[{}] whose other end is outside the target",
                                             description.st.st_ino));
-  const auto* other_end = context.unix_sockets.find(socket->peer_inode);
-  if (other_end == nullptr || other_end->named || other_end->peer_inode != socket->inode)
+  if (other_end->named || other_end->peer_inode != socket->inode)
     return refuse(image.type(), "whose other end has a name or another peer");
   image.set_peer(Peer::OPEN);
   image.set_peer_description_id(peer->id);
@@ -173,6 +175,10 @@ Result<void> complete(const RestoreContext& context, const pb::UnixSocketPair& i
     if (image.reset_pending() && send(first, "", 1, MSG_NOSIGNAL) != 1)
       return fail_errno("send to a UNIX socket");
     ends.second.reset();
+    // A datagram socket notices that its peer is gone when it sends to it.
+    if (image.peer() == Peer::NONE &&
+        (send(first, "", 0, MSG_NOSIGNAL) == 0 || errno != ECONNREFUSED))
+      return fail_errno("part a UNIX socket from its peer");
   }
   TRY(net::apply_unix_socket(first, image));
   return shut_down(first, image.shutdown());

@@ -84,6 +84,7 @@ VdsoChoice vdso_as_here(VdsoMode mode, uint64_t at) {
 Result<void> restore_all(FakeTarget& target, VdsoChoice vdso, bool stopped = false) {
   auto tree = TRY(CreatedTree::create({}, target.hosted_tree(target.hosted_plan(std::move(vdso)))));
   TRY(tree.wait_ready(kNoStop));
+  tree.enter_restorer();
   TRY(wait_for_memory(tree.root(), kNoStop));
   TRY(wait_for_threads(tree.root(), target.tids(), kNoStop));
   TRY(finish_threads(tree.root(), target.task(), target.threads(), {}));
@@ -242,6 +243,7 @@ TEST_CASE("a task killed at any stage leaves nothing") {
     REQUIRE(task.has_value());
     const auto launch = task->wait_ready(kNoStop);
     REQUIRE(launch.has_value());
+    task->enter_restorer();
     REQUIRE(wait_for_memory(task->root(), kNoStop).has_value());
     REQUIRE(wait_for_threads(task->root(), target.tids(), kNoStop).has_value());
   }
