@@ -9,6 +9,7 @@
 #include "engine/kernel/raw_syscall.h"
 #include "parasite/channel.h"
 #include "parasite/memory_copy.h"
+#include "parasite/memory_policy.h"
 #include "parasite/self_cure.h"
 #include "parasite/task_state.h"
 #include "parasite/thread_state.h"
@@ -45,6 +46,9 @@ int run(wire::ParasiteHeader* header) {
     case wire::ParasiteOp::kCopyMemory:
       return copy_memory(reinterpret_cast<wire::MemoryCopyRequest*>(data),
                          wire::kParasiteDataBytes - header->data_offset);
+    case wire::ParasiteOp::kFindPolicies:
+      return find_policies(reinterpret_cast<wire::PolicyRequest*>(data),
+                           wire::kParasiteDataBytes - header->data_offset);
   }
   return -ENOSYS;
 }

@@ -47,6 +47,9 @@ void collect_attributes(wire::TaskStateReport* report) {
   int32_t subreaper = 0;
   note(report, raw_syscall(__NR_prctl, kPrGetChildSubreaper, address_of(&subreaper)));
   report->child_subreaper = subreaper;
+  constexpr uint64_t kOthers = kWaitNoHang | kWaitStopped | kWaitExited | kWaitContinued |
+                               kWaitLeaveStatus | kWaitCloneChildren;
+  report->other_waits = static_cast<int32_t>(raw_syscall(__NR_waitid, kWaitAll, 0, 0, kOthers, 0));
   uint64_t entry = 0;
   report->ldt_bytes =
       static_cast<int32_t>(raw_syscall(__NR_modify_ldt, 0, address_of(&entry), sizeof(entry)));

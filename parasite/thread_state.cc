@@ -108,6 +108,10 @@ void collect_attributes(wire::ThreadStateReport* report) {
   report->speculation_l1d_flush = get(kPrGetSpeculationCtrl, kSpecL1dFlush);
   report->cpuid_enabled = static_cast<int32_t>(raw_syscall(__NR_arch_prctl, kArchGetCpuid));
   report->mce_kill_policy = static_cast<int32_t>(raw_syscall(__NR_prctl, kPrMceKillGet));
+  // ENOSYS without CONFIG_NUMA; EPERM by the filter of a container, which then forbids to set it.
+  const long policy = raw_syscall(__NR_get_mempolicy, address_of(&report->memory_policy.mode),
+                                  address_of(report->memory_policy.nodes), wire::kNodesToGet, 0, 0);
+  if (is_syscall_error(policy)) report->memory_policy.mode = static_cast<int32_t>(policy);
   report->personality = static_cast<uint64_t>(raw_syscall(__NR_personality, 0xffffffff));
   if (raw_syscall(__NR_arch_prctl, kArchShstkStatus, address_of(&report->shadow_stack)) != 0)
     report->shadow_stack = 0;

@@ -23,6 +23,19 @@ long advise(const wire::PlannedVma& vma, uint64_t advice) {
   return raw_syscall(__NR_madvise, vma.start, vma.end - vma.start, advice);
 }
 
+// Before the fill, so that pages come from the nodes they are to come from.
+int set_policies(wire::RestorerPlan& plan, void* arena) {
+  const auto* policies = plan.memory.policies.in(arena);
+  for (uint64_t i = 0; i < plan.memory.policies.count; ++i) {
+    const wire::PlannedPolicy& at = policies[i];
+    const long result =
+        raw_syscall(__NR_mbind, at.start, at.end - at.start, static_cast<uint64_t>(at.policy.mode),
+                    reinterpret_cast<uint64_t>(at.policy.nodes), wire::kNodesToSet, 0);
+    if (is_syscall_error(result)) return failed_at(plan, at.start, result);
+  }
+  return 0;
+}
+
 }  // namespace
 
 int unmap_others(wire::RestorerPlan& plan, void* arena) {
@@ -72,7 +85,7 @@ int map_areas(wire::RestorerPlan& plan, void* arena) {
     if ((vma.advice & wire::kAdviceNoHugePage) != 0) result = advise(vma, MADV_NOHUGEPAGE);
     if (is_syscall_error(result)) return failed_at(plan, vma.start, result);
   }
-  return 0;
+  return set_policies(plan, arena);
 }
 
 }  // namespace cryostat::restorer

@@ -62,6 +62,10 @@ void apply_attributes(const ThreadState& state, StateStep& step) {
     step.run(StateCall::kMceKill, state.mce_kill_policy, __NR_prctl, kPrMceKill,
              reset ? kPrMceKillClear : kPrMceKillSet, reset ? 0 : state.mce_kill_policy);
   }
+  if (state.calls & wire::kSetMemoryPolicy)
+    step.run(StateCall::kMemoryPolicy, state.tid, __NR_set_mempolicy,
+             static_cast<uint64_t>(state.memory_policy.mode), address_of(state.memory_policy.nodes),
+             wire::kNodesToSet);
   if (state.calls & wire::kSetPersonality)
     step.run(StateCall::kPersonality, state.personality, __NR_personality, state.personality);
 }

@@ -21,6 +21,7 @@
 #include "engine/memory/mapped_file_table.h"
 #include "engine/memory/shared_memory.h"
 #include "engine/memory/smaps_reader.h"
+#include "engine/task/semaphore_undo.h"
 #include "engine/task/session.h"
 #include "engine/task/task_sharing.h"
 #include "engine/task/tree_plan.h"
@@ -85,6 +86,7 @@ class Dump {
 
  private:
   Result<void> prepare();
+  Result<void> warn_about_unseen();
   Result<void> create_images();
   Result<void> freeze();
   Result<void> collect();
@@ -134,8 +136,16 @@ Result<void> Dump::prepare() {
   raise_descriptor_limit();
   warm_up();
   TRY(tree_->prepare());
+  TRY(warn_about_unseen());
   TRY(snapshots_.prepare(tree_->known()));
   return stop_.check();
+}
+
+// State that nobody can see is at least named.
+Result<void> Dump::warn_about_unseen() {
+  std::vector<pid_t> pids;
+  for (const TaskHandle* task : tree_->known()) pids.push_back(task->pid().value);
+  return task::warn_about_semaphores(pids);
 }
 
 // Files that are written while the target is frozen are created before it is.

@@ -4,6 +4,7 @@
 #include "engine/base/span.h"
 #include "engine/image/checkpoint_writer.h"
 #include "engine/memory/increment.h"
+#include "engine/memory/memory_policy.h"
 #include "engine/memory/page_transfer.h"
 #include "engine/procfs/statm.h"
 
@@ -38,6 +39,7 @@ Result<void> TaskDump::collect_memory(uint32_t id, const Options& options,
   collect.is_tracked = [this] { return memory::Increment::is_tracked(handle_); };
   space_.emplace(
       TRY(memory::collect_address_space(handle_, collect, shared_memory, mapped_files, refusals)));
+  TRY(memory::collect_policies(*infected_, *space_));
   task::describe_address_space(task_->report, space_->space);
   task_->task.set_address_space_id(space_->space.id());
   return {};

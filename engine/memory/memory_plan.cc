@@ -13,6 +13,7 @@
 
 #include "engine/base/ids.h"
 #include "engine/image/format.h"
+#include "engine/image/memory_policy.h"
 #include "engine/image/mm_image.h"
 #include "engine/image/pagemap_image.h"
 #include "engine/memory/fill_plan.h"
@@ -151,6 +152,14 @@ std::vector<wire::AddressRange> plan_guards(const std::vector<pb::Vma>& vmas) {
   return guards;
 }
 
+std::vector<wire::PlannedPolicy> plan_policies(const std::vector<pb::Vma>& vmas) {
+  std::vector<wire::PlannedPolicy> policies;
+  for (const pb::Vma& vma : vmas)
+    if (vma.memory_policy().mode() != 0 && !is_kernel_mapping(vma))
+      policies.push_back({vma.start(), vma.end(), image::plan_policy(vma.memory_policy())});
+  return policies;
+}
+
 // What is to be done to memory that the process has inherited.
 struct Inherited {
   std::vector<RemoteRange> kept;          // VMAs that are there
@@ -226,6 +235,7 @@ Result<void> fill_memory_plan(const MemoryPlanInput& input, WireArena& arena,
   plan.fill_targets = arena.append(fill.targets);
   plan.zero_fill = arena.append(fill.zeroes);
   plan.guards = arena.append(plan_guards(vmas));
+  plan.policies = arena.append(plan_policies(vmas));
   const std::string& auxv = space.layout().auxv();
   plan.auxv = arena.append(std::span(reinterpret_cast<const uint8_t*>(auxv.data()), auxv.size()));
   plan.layout = plan_layout(space.layout());

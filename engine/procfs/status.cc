@@ -49,6 +49,22 @@ bool flag(TextCursor& cursor, Status& status) {
   return true;
 }
 
+// "0-3,8"
+bool read_ranges(TextCursor& cursor, std::vector<bool>& set) {
+  constexpr uint32_t kMaxNodes = 1024;  // of the largest kernels
+  cursor.skip_blanks();
+  do {
+    uint32_t first = 0;
+    if (!cursor.number(first)) return cursor.at_end();  // an empty set
+    uint32_t last = first;
+    if (cursor.take('-') && !cursor.number(last)) return false;
+    if (first > last || last >= kMaxNodes) return false;
+    if (set.size() <= last) set.resize(last + 1);
+    std::fill(set.begin() + first, set.begin() + last + 1, true);
+  } while (cursor.take(','));
+  return true;
+}
+
 // comm with \n and \\ escaped.
 bool read_name(TextCursor& cursor, Status& status) {
   cursor.take('\t');
@@ -113,6 +129,7 @@ constexpr Line kLines[] = {
     {"NoNewPrivs", flag<&Status::no_new_privs>},
     {"Seccomp", number<&Status::seccomp_mode>},
     {"Seccomp_filters", number<&Status::seccomp_filters>},
+    {"Mems_allowed_list", [](TextCursor& c, Status& s) { return read_ranges(c, s.allowed_nodes); }},
     {"x86_Thread_features",
      [](TextCursor& c, Status& s) {
        c.skip_blanks();

@@ -61,7 +61,8 @@ struct Status {
   uint32_t seccomp_filters = 0;  // 5.9
   bool thp_enabled = true;       // "THP_enabled:", 5.0
   uint64_t vm_locked_kib = 0;
-  std::string shadow_stack;  // "x86_Thread_features:" ("shstk wrss", usually empty), 6.6
+  std::vector<bool> allowed_nodes;  // "Mems_allowed_list:": NUMA nodes memory may come from
+  std::string shadow_stack;         // "x86_Thread_features:" ("shstk wrss", usually empty), 6.6
 };
 
 // kFailed when a line that is known holds something else than numbers.

@@ -28,6 +28,7 @@
 #include "engine/restore/finish.h"
 #include "engine/restore/hosted_plan.h"
 #include "engine/restore/machine_check.h"
+#include "engine/restore/node_check.h"
 #include "engine/restore/object_seals.h"
 #include "engine/restore/staging.h"
 #include "engine/restore/vdso_move.h"
@@ -152,6 +153,7 @@ Result<void> Restore::plan() {
                       .inherited = options_.inherited},
                      report_);
   TRY(memory::check_mapped_files(images_.mm, report_));
+  check_nodes(images_, report_);
   descriptions_.emplace(images_.files);
   objects_.emplace(images_, *descriptions_);
   check_descriptor_room(

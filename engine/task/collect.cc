@@ -28,6 +28,7 @@
 #include "engine/task/thread_attributes.h"
 #include "engine/task/thread_sharing.h"
 #include "engine/task/timers.h"
+#include "engine/task/tracees.h"
 #include "engine/task/unsupported_state.h"
 #include "proto/mm.pb.h"
 
@@ -209,6 +210,7 @@ Result<CollectedTask> Collector::run() {
   out_.task.set_child_subreaper(out_.report.child_subreaper == 1);
   out_.task.set_xcomp_permitted(out_.report.xcomp_permitted);
   refuse_task_state(handle_, out_.report, refusals_);
+  if (out_.report.other_waits == 0) TRY(refuse_tracer(handle_, refusals_));
   return std::move(out_);
 }
 

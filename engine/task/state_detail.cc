@@ -83,6 +83,8 @@ const char* words_of(StateCall call) {
       return "set machine-check policy {}";
     case StateCall::kPersonality:
       return "set personality {:#x}";
+    case StateCall::kMemoryPolicy:
+      return "set the NUMA policy of thread {}";
     case StateCall::kTidAddress:
       return "set clear_child_tid of thread {}";
     default:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/image/memory_policy.h"
 #include "engine/task/start_state.h"
 #include "proto/task.pb.h"
 
@@ -28,6 +29,10 @@ SpeculationChoice choose(uint32_t wanted, int32_t own) {
   return {choice, can_choose(wanted) && choice != 0 && choice != (or_zero(own) & kSpecChoices)};
 }
 
+bool same_policy(const wire::MemoryPolicyState& a, const wire::MemoryPolicyState& b) {
+  return std::max(a.mode, 0) == std::max(b.mode, 0) && std::ranges::equal(a.nodes, b.nodes);
+}
+
 }  // namespace
 
 void save_thread_attributes(const wire::ThreadStateReport& report, pb::Thread& image) {
@@ -44,6 +49,8 @@ void save_thread_attributes(const wire::ThreadStateReport& report, pb::Thread& i
   image.set_cpuid_faulting(report.cpuid_enabled == 0 ? 1 : 0);
   image.set_mce_kill_policy(or_zero(report.mce_kill_policy));
   image.set_personality(static_cast<uint32_t>(report.personality));
+  if (report.memory_policy.mode > 0)
+    image::save_policy(report.memory_policy, *image.mutable_memory_policy());
 }
 
 void plan_thread_attributes(const pb::Thread& image, const StartState& start,
@@ -84,6 +91,8 @@ void plan_thread_attributes(const pb::Thread& image, const StartState& start,
   state.mce_kill_policy = image.mce_kill_policy();
   plan(image.mce_kill_policy() != or_zero(own.mce_kill_policy), wire::kSetMceKill);
   state.personality = image.personality();
+  state.memory_policy = image::plan_policy(image.memory_policy());
+  plan(!same_policy(state.memory_policy, own.memory_policy), wire::kSetMemoryPolicy);
   plan(image.personality() != static_cast<uint32_t>(own.personality), wire::kSetPersonality);
 }
 

@@ -1,5 +1,5 @@
 // Odds and ends of a thread: name, robust list, clear_child_tid, rseq, parent-death signal, TSC and
-// CPUID traps, speculation controls, machine-check policy, personality.
+// CPUID traps, speculation controls, machine-check policy, NUMA policy, personality.
 #pragma once
 
 #include "engine/base/error.h"

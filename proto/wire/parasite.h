@@ -39,6 +39,7 @@ enum class ParasiteOp : uint32_t {
   kCloseAll = 7,       // the channel and everything received
   kCollectThread = 8,  // fills the ThreadStateReport at `data_offset`
   kCopyMemory = 9,     // MemoryCopyRequest at `data_offset`              (parasite/memory_copy.*)
+  kFindPolicies = 10,  // PolicyRequest at `data_offset`                  (parasite/memory_policy.*)
 };
 
 // Where a thread goes back to: registers as the kernel would set them when it resumed the thread

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "proto/wire/memory_policy.h"
+
 namespace cryostat::wire {
 
 inline constexpr uint32_t kSignalCount = 64;
@@ -63,7 +65,9 @@ struct TaskStateReport {
   int32_t ldt_bytes = 0;           // modify_ldt(2) read: bytes of a local descriptor table in use
   // MEMBARRIER_CMD_GET_REGISTRATIONS (6.3); 0 where the kernel can't tell.
   uint32_t membarrier_registrations = 0;
-  uint32_t reserved = 0;
+  // What waitid(2) says with __WCLONE and no __WALL, which leaves ordinary children out: 0 when
+  // there is a tracee or a child made with another exit signal, else -ECHILD.
+  int32_t other_waits = 0;
   uint64_t program_break = 0;    // brk(0)
   uint64_t xcomp_permitted = 0;  // ARCH_GET_XCOMP_PERM; 0 when the kernel has no such call
   uint64_t untag_mask = 0;       // ARCH_GET_UNTAG_MASK: all ones unless LAM is on
@@ -113,6 +117,7 @@ struct ThreadStateReport {
   int32_t cpuid_enabled = 0;  // ARCH_GET_CPUID: 1 CPUID works, 0 it faults
   int32_t mce_kill_policy = 0;
   uint64_t personality = 0;
+  MemoryPolicyState memory_policy;
   uint64_t shadow_stack = 0;  // ARCH_SHSTK_STATUS features, 0 when off or unknown to the kernel
 };
 static_assert(sizeof(ThreadStateReport) % 8 == 0);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "proto/wire/memory_policy.h"
 #include "proto/wire/span.h"
 
 namespace cryostat::wire {
@@ -91,6 +92,7 @@ struct MemoryPlan {
   WireSpan<AddressRange> drops;      // inherited pages that the task does not have
   WireSpan<AddressRange> zero_fill;  // pages that must be written with zeroes (COW of a file)
   WireSpan<AddressRange> guards;     // MADV_GUARD_INSTALL
+  WireSpan<PlannedPolicy> policies;  // set before the fill
   WireSpan<uint8_t> auxv;
   PlannedLayout layout;
   int32_t exe_fd = -1;

@@ -68,6 +68,7 @@ enum ThreadStateCalls : uint64_t {
   kSetMceKill = 1u << 20,
   kSetPersonality = 1u << 21,
   kSetStrictSeccomp = 1u << 22,
+  kSetMemoryPolicy = 1u << 23,
 };
 
 struct ThreadState {
@@ -116,6 +117,7 @@ struct ThreadState {
   uint32_t mce_kill_policy = 0;
   uint32_t reserved = 0;
   uint64_t personality = 0;
+  MemoryPolicyState memory_policy;
   WireSpan<PendingSignalState> pending;  // private queue, oldest first
   WireSpan<SeccompFilterState> filters;  // oldest first; after those of TaskState
 };
@@ -181,6 +183,7 @@ enum class StateCall : uint32_t {
   kPersonality,
   kTidAddress,
   kMembarrier,
+  kMemoryPolicy,
   kCount,
 };
 constexpr uint64_t state_detail(StateCall call, uint64_t subject = 0) {

@@ -64,6 +64,15 @@ inline constexpr uint64_t kArchShstkStatus = 0x5005;   // 6.6
 inline constexpr uint64_t kIoprioWhoProcess = 1;
 inline constexpr uint64_t kPrioProcess = 0;  // PRIO_PROCESS; 0 is the calling thread
 
+// waitid(2): idtype and options.
+inline constexpr uint64_t kWaitAll = 0;
+inline constexpr uint64_t kWaitNoHang = 1;
+inline constexpr uint64_t kWaitStopped = 2;
+inline constexpr uint64_t kWaitExited = 4;
+inline constexpr uint64_t kWaitContinued = 8;
+inline constexpr uint64_t kWaitLeaveStatus = 0x01000000;    // WNOWAIT
+inline constexpr uint64_t kWaitCloneChildren = 0x80000000;  // __WCLONE
+
 // securebits(7).
 inline constexpr uint32_t kSecbitNoSetuidFixup = 1u << 2;
 

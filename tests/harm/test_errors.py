@@ -288,6 +288,49 @@ CASES = {
 }
 
 
+def test_tracer_of_another(test):
+    """A target that itself traces a process: with children of its own, too."""
+    tracee = test.program("sleep", "1000")
+    victim = test.victim("refused", "tracer", str(tracee.pid))
+    before = victim.snapshot()
+    refused_dump(test, victim.pid, 3, f"pid {victim.pid}: traces thread {tracee.pid} of process {tracee.pid} (`sleep`)")
+    test.compare(before, victim.snapshot())
+    test.check(f"TracerPid:\t{victim.pid}\n" in read(f"/proc/{tracee.pid}/status"), "the tracee has lost its tracer")
+    victim.verdict()
+    tracee.kill()
+
+
+SEMAPHORES = """
+import ctypes, signal, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.semget.restype = ctypes.c_int
+id = libc.semget(0, 3, 0o1600)
+operation = struct.pack("Hhh", 1, 2, 0x1000 if sys.argv[1] == "undo" else 0)
+if id >= 0 and sys.argv[1] != "idle" and libc.semop(id, operation, 1) != 0:
+    id = -1
+print(id, flush=True)
+signal.pause()
+"""
+
+
+def test_semaphore_undo(test):
+    """Nobody can see adjustments: where there may be some is told."""
+    import ctypes
+    libc = ctypes.CDLL(None)
+    for what in ("undo", "idle"):
+        program = test.program(need_program("python3"), "-c", SEMAPHORES, what, output=test.path(what))
+        number = int(wait_for(lambda: read(test.path(what), ""), "the semaphores"))
+        if number < 0:
+            raise Skip("no System V semaphores")
+        try:
+            done = test.dump(program, test.path("images-" + what), "-R").ok()
+            warned = f"pid {program.pid} has operated on System V semaphore set {number}" in done.err
+            test.check(warned == (what == "undo"), str(done))
+        finally:
+            libc.semctl(number, 0, 0)  # IPC_RMID
+            program.kill()
+
+
 def test_ghost_limit_raised(test):
     victim = test.victim("refused", "big-ghost")
     test.dump_and_end(victim, test.path("images"), "--ghost-limit", "4M")

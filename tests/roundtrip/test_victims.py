@@ -48,6 +48,7 @@ CASES = {
     "thread_credentials": round_trip("thread_credentials"),
     "attributes": round_trip("attributes"),
     "scheduling": round_trip("scheduling"),
+    "numa": round_trip("numa"),
     "timers": round_trip("timers"),
     "seccomp": round_trip("seccomp"),
     "open_files": round_trip("open_files"),

@@ -9,6 +9,7 @@
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -21,7 +22,7 @@
 namespace {
 
 // A descriptor, or -1 when this machine can't make one.
-int make(victim::Victim& self, const std::string& kind) {
+int make(victim::Victim& self, const std::string& kind, const std::string& argument) {
   if (kind == "unix-socket") {
     // The kernel chooses an abstract name (unix(7)).
     const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -75,6 +76,10 @@ int make(victim::Victim& self, const std::string& kind) {
     }
     return child > 0 ? 0 : -1;
   }
+  if (kind == "tracer") {  // of a process outside the target
+    const auto tracee = static_cast<pid_t>(std::stol(argument));
+    return ptrace(PTRACE_SEIZE, tracee, nullptr, nullptr) == 0 ? 0 : -1;
+  }
   self.must(false, "no such kind");
   return -1;
 }
@@ -84,7 +89,7 @@ int make(victim::Victim& self, const std::string& kind) {
 int main(int argc, char** argv) {
   victim::Victim self(argc, argv);
   self.must(argc > 2, "an argument is needed");
-  const int fd = make(self, argv[2]);
+  const int fd = make(self, argv[2], argc > 3 ? argv[3] : "");
   if (fd < 0) self.skip(std::string(argv[2]) + ": " + strerror(errno));
   self.ready_and_wait();
   self.expect(fcntl(fd, F_GETFD) >= 0, "descriptor %d is gone", fd);

@@ -78,3 +78,21 @@ TEST_CASE("status: our own") {
   umask(mask);
   CHECK(status->umask == mask);
 }
+
+TEST_CASE("status: nodes that memory may come from") {
+  const auto nodes = [](std::string_view list) {
+    const auto status =
+        procfs::parse_status("Pid:\t1\nMems_allowed_list:\t" + std::string(list) + "\n");
+    std::string text = status ? "" : "error";
+    if (status)
+      for (const bool allowed : status->allowed_nodes) text += allowed ? '1' : '0';
+    return text;
+  };
+  CHECK(nodes("0") == "1");
+  CHECK(nodes("0-2,5") == "111001");
+  CHECK(nodes("1,3-3") == "0101");
+  CHECK(nodes("") == "");
+  CHECK(nodes("3-1") == "error");
+  CHECK(nodes("0-") == "error");
+  CHECK(nodes("5000000") == "error");
+}

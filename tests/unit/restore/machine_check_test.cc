@@ -6,6 +6,7 @@
 
 #include "engine/arch/x86_64/cpu.h"
 #include "engine/image/task_image.h"
+#include "engine/restore/node_check.h"
 #include "engine/restore/pid_holder.h"
 #include "engine/task/tree_plan.h"
 #include "proto/manifest.pb.h"
@@ -117,4 +118,30 @@ TEST_CASE("pid holder: a process, a zombie, a process group") {
   REQUIRE(holder);
   CHECK(holder->description.find("it is the process group of process ") != std::string::npos);
   kill(-leader, SIGKILL);
+}
+
+TEST_CASE("NUMA policies: nodes that are not here are named") {
+  const auto check = [](uint32_t mode, const std::string& nodes) {
+    image::CheckpointImages images;
+    images.tasks.tasks.emplace_back().threads.emplace_back().set_tid(42);
+    auto& policy = *images.tasks.tasks[0].threads[0].mutable_memory_policy();
+    policy.set_mode(mode);
+    policy.set_nodes(nodes);
+    PlanReport report;
+    restore::check_nodes(images, report);
+    const auto done = report.check();
+    return done ? std::string("ok") : done.error().message();
+  };
+  constexpr uint32_t kBind = 2;
+  constexpr uint32_t kStatic = 1u << 15;
+  const std::string far("\0\0\0\0\0\x80", 6);
+  CHECK(check(0, "") == "ok");
+  CHECK(check(kBind, "\x01") == "ok");
+  CHECK(check(kBind, far).find("NUMA node 47") != std::string::npos);
+  CHECK(check(kBind, far).find("thread 42") != std::string::npos);
+  CHECK(check(kBind | kStatic, far).find("NUMA node 47") != std::string::npos);
+  std::string one_is_here = far;
+  one_is_here[0] = 1;
+  CHECK(check(kBind | kStatic, one_is_here) == "ok");
+  CHECK(check(kBind, std::string(200, '\1')).find("NUMA node") != std::string::npos);
 }
