@@ -4,6 +4,7 @@
 #include "engine/kernel/raw_syscall.h"
 #include "proto/wire/restorer.h"
 #include "restorer/file_locks.h"
+#include "restorer/followers.h"
 #include "restorer/memory.h"
 #include "restorer/task_state.h"
 #include "restorer/thread_state.h"
@@ -55,12 +56,19 @@ int close_service_fds(RestorerPlan& plan) {
 }
 
 int rebuild_address_space(RestorerPlan& plan) {
+  if (plan.leader_plan != 0) {
+    follow(plan);
+    return 0;
+  }
+  await_followers(plan);
   enter_step(plan, RestorerStep::kVdso);
   if (const int error = park_vdso(plan)) return error;
   enter_step(plan, RestorerStep::kUnmap);
   if (const int error = restore_memory(&plan, &plan)) return error;
   enter_step(plan, RestorerStep::kVdso);
-  return place_vdso(plan);
+  if (const int error = place_vdso(plan)) return error;
+  release_followers(plan);
+  return 0;
 }
 
 int rebuild_task(RestorerPlan& plan) {

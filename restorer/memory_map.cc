@@ -36,26 +36,58 @@ int set_policies(wire::RestorerPlan& plan, void* arena) {
   return 0;
 }
 
+// What stays mapped, in ascending order: the area, those of the tasks that have the same memory,
+// and VMAs that are inherited.
+class KeptRanges {
+ public:
+  KeptRanges(const wire::RestorerPlan& plan, void* arena)
+      : area_{plan.area_start, plan.area_end},
+        followers_(plan.followers.in(arena)),
+        followers_left_(plan.followers.count),
+        vma_(plan.memory.vmas.in(arena)),
+        vmas_left_(plan.memory.vmas.count) {}
+
+  // False when there is no further one.
+  bool next(wire::AddressRange& range) {
+    while (vmas_left_ != 0 && vma_->inherited == 0) skip_vma();
+    const uint64_t follower = followers_left_ != 0 ? followers_->start : kNowhere;
+    const uint64_t vma = vmas_left_ != 0 ? vma_->start : kNowhere;
+    if (area_.start < follower && area_.start < vma) {
+      range = area_;
+      area_.start = kNowhere;
+    } else if (follower < vma) {
+      range = *followers_++;
+      --followers_left_;
+    } else if (vma != kNowhere) {
+      range = {vma_->start, vma_->end};
+      skip_vma();
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+ private:
+  static constexpr uint64_t kNowhere = ~uint64_t{0};
+  void skip_vma() {
+    ++vma_;
+    --vmas_left_;
+  }
+
+  wire::AddressRange area_;
+  const wire::AddressRange* followers_;
+  uint64_t followers_left_;
+  const wire::PlannedVma* vma_;
+  uint64_t vmas_left_;
+};
+
 }  // namespace
 
 int unmap_others(wire::RestorerPlan& plan, void* arena) {
-  const auto* vmas = plan.memory.vmas.in(arena);
+  KeptRanges kept(plan, arena);
   uint64_t at = 0;
-  bool area_passed = false;
-  for (uint64_t i = 0; i < plan.memory.vmas.count; ++i) {
-    if (vmas[i].inherited == 0) continue;
-    if (!area_passed && plan.area_start < vmas[i].start) {
-      if (const int error = unmap(plan, at, plan.area_start)) return error;
-      at = plan.area_end;
-      area_passed = true;
-    }
-    if (const int error = unmap(plan, at, vmas[i].start)) return error;
-    at = vmas[i].end;
-  }
-  if (!area_passed) {
-    if (const int error = unmap(plan, at, plan.area_start)) return error;
-    at = plan.area_end;
-  }
+  for (wire::AddressRange range; kept.next(range); at = range.end)
+    if (const int error = unmap(plan, at, range.start)) return error;
   return unmap(plan, at, plan.memory.task_size);
 }
 

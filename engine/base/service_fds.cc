@@ -38,6 +38,13 @@ Result<void> close_between(unsigned first, unsigned last) {
   return {};
 }
 
+std::vector<int> merged(const std::vector<int>& a, const std::vector<int>& b) {
+  std::vector<int> all;
+  all.reserve(a.size() + b.size());
+  std::merge(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(all));
+  return all;
+}
+
 // Closes everything but the numbers in `kept` (ascending).
 Result<void> close_gaps(const std::vector<int>& kept) {
   unsigned next = 0;
@@ -106,13 +113,16 @@ bool ServiceFds::is_service(int fd) const { return contains(numbers_, fd); }
 bool ServiceFds::is_target(int fd) const { return contains(target_numbers_, fd); }
 
 Result<void> ServiceFds::close_others() const {
-  std::vector<int> kept;
-  kept.reserve(numbers_.size() + target_numbers_.size());
-  std::merge(numbers_.begin(), numbers_.end(), target_numbers_.begin(), target_numbers_.end(),
-             std::back_inserter(kept));
-  return close_gaps(kept);
+  return close_gaps(merged(merged(numbers_, target_numbers_), spared_));
 }
 
-Result<void> ServiceFds::close_all_but_service() const { return close_gaps(numbers_); }
+Result<void> ServiceFds::close_all_but_service() const {
+  return close_gaps(merged(numbers_, spared_));
+}
+
+void ServiceFds::spare(const std::vector<int>& numbers) {
+  spared_.insert(spared_.end(), numbers.begin(), numbers.end());
+  std::sort(spared_.begin(), spared_.end());
+}
 
 }  // namespace cryostat

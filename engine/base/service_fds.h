@@ -26,6 +26,9 @@ class ServiceFds {
   // Closes a service descriptor early.
   void drop(int fd);
 
+  // Numbers that somebody else with the same descriptor table keeps: not ours to close.
+  void spare(const std::vector<int>& numbers);
+
   bool is_service(int fd) const;
   bool is_target(int fd) const;
   // Open service numbers, ascending.
@@ -43,6 +46,7 @@ class ServiceFds {
   Result<int> number_below(int fd) const;
   std::vector<int> target_numbers_;  // ascending
   std::vector<int> numbers_;         // ascending
+  std::vector<int> spared_;          // ascending
   int limit_;                        // numbers are below this
 };
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <optional>
+#include <span>
 
 #include "engine/base/log.h"
 #include "engine/base/refusals.h"
@@ -91,6 +92,7 @@ class Dump {
   Result<void> freeze();
   Result<void> collect();
   Result<void> collect_tree();
+  void describe_sharing(std::span<pb::Task* const> live);
   Result<void> write_memory();
   Result<void> write_copies();
   Result<void> cure();
@@ -167,9 +169,9 @@ Result<void> Dump::freeze() {
   }
   const Span span("inject");
   for (const auto& task : tree_->live()) {
-    TRY(task->inject(deadline, stop_));
+    TRY(task->inject(deadline, stop_, tree_->stub_room(*task)));
     // With the parasite's area, which shows the flags of new mappings.
-    smaps_->request(task->handle());
+    if (tree_->leads_space(*task)) smaps_->request(task->handle());
   }
   return {};
 }
@@ -182,23 +184,25 @@ Result<void> Dump::collect() {
   {
     const Span span("collect memory");
     uint32_t id = 0;
-    for (const auto& task : tree_->live())
-      TRY(task->collect_memory(++id, options_, *smaps_, shared_memory_, mapped_files_, refusals_));
+    for (const auto& [task, sharers] : tree_->spaces())
+      TRY(task->collect_memory(++id, sharers, options_, *smaps_, shared_memory_, mapped_files_,
+                               refusals_));
   }
   {
     const Span span("collect files");
     const std::vector<const TaskHandle*> handles = tree_->handles();
     std::vector<HostPid> zombies;
     for (const pb::Task& zombie : tree_->zombies()) zombies.emplace_back(zombie.pid());
-    files_.emplace(TRY(files::collect_descriptors(handles,
-                                                  {.shell_job = options_.shell_job,
-                                                   .file_locks = options_.file_locks,
-                                                   .link_remap = options_.link_remap,
-                                                   .ghost_limit_bytes = options_.ghost_limit_bytes,
-                                                   .zombies = std::move(zombies),
-                                                   .external = options_.external,
-                                                   .engine_fds = {}},
-                                                  shared_memory_, refusals_)));
+    files_.emplace(TRY(files::collect_descriptors(
+        handles,
+        {.shell_job = options_.shell_job,
+         .file_locks = options_.file_locks,
+         .link_remap = options_.link_remap,
+         .ghost_limit_bytes = options_.ghost_limit_bytes,
+         .external = options_.external,
+         .engine_fds = {},
+         .table_leaders = tree_->sharing().leaders_of(task::Resource::kDescriptors)},
+        shared_memory_, refusals_)));
     TRY(collect_tree());
   }
   log::info("{} tasks, {} zombies, {} descriptors of {} open files, {} shared memory objects",
@@ -216,6 +220,7 @@ Result<void> Dump::collect_tree() {
     tasks.push_back(&task->collected().task);
     tty_nrs.push_back(task->collected().tty_nr);
   }
+  describe_sharing(tasks);
   for (pb::Task& zombie : tree_->zombies()) tasks.push_back(&zombie);
   task::find_terminals(tasks, tty_nrs,
                        {[this](uint32_t tty_nr) { return files_->find_pty(tty_nr); },
@@ -227,19 +232,35 @@ Result<void> Dump::collect_tree() {
   const auto plan = task::plan_tree(tasks_);
   if (!plan && plan.error().kind() == ErrorKind::kRefused)
     refusals_.add(options_.pid, "", plan.error().message());
-  return task::check_task_sharing(tree_->handles(), refusals_);
+  return {};
+}
+
+// Numbers from 1; address spaces have theirs.
+void Dump::describe_sharing(std::span<pb::Task* const> live) {
+  using task::Resource;
+  for (size_t i = 0; i < live.size(); ++i) {
+    const auto id = [&](Resource resource) {
+      return static_cast<uint32_t>(tree_->sharing().leader(resource, i) + 1);
+    };
+    live[i]->set_descriptor_table_id(
+        files::FilesCollection::table_id(tree_->sharing().leader(Resource::kDescriptors, i)));
+    if (tree_->sharing().is_shared(Resource::kFileSystem, i))
+      live[i]->set_fs_id(id(Resource::kFileSystem));
+    if (tree_->sharing().is_shared(Resource::kSignalHandlers, i))
+      live[i]->set_sighand_id(id(Resource::kSignalHandlers));
+  }
 }
 
 // Everything whose source is the frozen target itself: pages, shared objects, deleted files.
 Result<void> Dump::write_memory() {
   Span span("write memory");
   std::vector<TaskDump*> written;  // that were not copied
-  for (const auto& task : tree_->live()) {
+  for (const auto& [task, sharers] : tree_->spaces()) {
     TRY(task->take_snapshot(snapshots_, *increment_));
-    if (!task->was_copied()) written.push_back(task.get());
+    if (!task->was_copied()) written.push_back(task);
   }
   SharedPages shared = TRY(SharedPages::find(written, Source::kTask, options_, *writer_));
-  for (const auto& task : tree_->live())
+  for (const auto& [task, sharers] : tree_->spaces())
     TRY(task->write_memory(options_, shared.of(*task), *writer_, stop_, progress_));
   shared_pages_ = TRY(
       memory::dump_shared_memory(shared_memory_, increment_->parent(), *writer_, stop_, progress_));
@@ -288,11 +309,11 @@ Result<void> Dump::compress() {
 
 Result<void> Dump::commit() {
   const Span span("commit");
-  for (size_t i = 0; i < tree_->live().size(); ++i) {
-    TaskDump& task = *tree_->live()[i];
-    task.collected().task.set_descriptor_table_id(files::FilesCollection::table_id(i));
+  for (const auto& live : tree_->live()) {
+    TaskDump& task = *live;
     TRY(task::write_task(task.collected(), *writer_));
-    TRY(memory::write_address_space(task.space(), mapped_files_, *writer_));
+    if (tree_->leads_space(task))
+      TRY(memory::write_address_space(task.space(), mapped_files_, *writer_));
   }
   for (const pb::Task& zombie : tree_->zombies())
     TRY(writer_->append(image::FileType::kTasks, zombie));

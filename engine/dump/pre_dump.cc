@@ -58,7 +58,7 @@ class PreDump {
   std::optional<Tree> tree_;
   std::optional<image::CheckpointWriter> writer_;
   std::optional<memory::Increment> increment_;
-  std::vector<memory::SpaceIncrement> changes_;  // of each live task
+  std::vector<memory::SpaceIncrement> changes_;  // of each address space
   Refusals refusals_;
   memory::SharedMemoryTable shared_memory_;
   memory::MappedFileTable mapped_files_;
@@ -89,7 +89,7 @@ Result<void> PreDump::look() {
   }
   {
     const Span span("inject");
-    for (const auto& task : live) TRY(task->inject(deadline, stop_));
+    for (const auto& task : live) TRY(task->inject(deadline, stop_, tree_->stub_room(*task)));
   }
   {
     const Span span("collect memory");
@@ -109,19 +109,20 @@ Result<void> PreDump::look() {
 Result<void> PreDump::collect_memory() {
   uint32_t id = 0;
   memory::SmapsReader smaps;  // was asked for nothing yet: it reads when it is a task's turn
-  for (const auto& task : tree_->live()) {
-    TRY(task->collect_task(refusals_));
-    TRY(task->collect_memory(++id, options_, smaps, shared_memory_, mapped_files_, refusals_));
-  }
+  for (const auto& task : tree_->live()) TRY(task->collect_task(refusals_));
+  for (const auto& [task, sharers] : tree_->spaces())
+    TRY(task->collect_memory(++id, sharers, options_, smaps, shared_memory_, mapped_files_,
+                             refusals_));
   TRY(refusals_.check());
-  for (const auto& task : tree_->live())
+  for (const auto& [task, sharers] : tree_->spaces())
     changes_.push_back(TRY(increment_->begin(task->handle(), task->infected(), task->space())));
   return {};
 }
 
 Result<void> PreDump::write_memory() {
   Span span("write memory");
-  for (size_t i = 0; i < changes_.size(); ++i) TRY(write_task(*tree_->live()[i], changes_[i]));
+  for (size_t i = 0; i < changes_.size(); ++i)
+    TRY(write_task(*tree_->spaces()[i].task, changes_[i]));
   pages_ += TRY(
       memory::dump_shared_memory(shared_memory_, increment_->parent(), *writer_, stop_, progress_));
   span.add_bytes(pages_.written * kPageSize);
@@ -143,7 +144,8 @@ Result<void> PreDump::commit() {
   std::vector<const pb::Task*> tasks;
   for (const auto& task : tree_->live()) {
     tasks.push_back(&task->collected().task);
-    TRY(memory::write_address_space(task->space(), mapped_files_, *writer_));
+    if (tree_->leads_space(*task))
+      TRY(memory::write_address_space(task->space(), mapped_files_, *writer_));
   }
   TRY(memory::write_memory_objects(mapped_files_, shared_memory_, *writer_));
   TRY(writer_->append(image::FileType::kStats, outcome().stats));

@@ -16,8 +16,8 @@ Result<void> TaskDump::freeze(const Deadline& deadline, const StopRequest& stop)
   return {};
 }
 
-Result<void> TaskDump::inject(const Deadline& deadline, const StopRequest& stop) {
-  infected_.emplace(TRY(InfectedTask::inject(*seized_, deadline, stop)));
+Result<void> TaskDump::inject(const Deadline& deadline, const StopRequest& stop, StubRoom room) {
+  infected_.emplace(TRY(InfectedTask::inject(*seized_, deadline, stop, room)));
   return {};
 }
 
@@ -26,13 +26,16 @@ Result<void> TaskDump::collect_task(Refusals& refusals) {
   return {};
 }
 
-Result<void> TaskDump::collect_memory(uint32_t id, const Options& options,
-                                      memory::SmapsReader& smaps,
+Result<void> TaskDump::collect_memory(uint32_t id, const std::vector<TaskDump*>& sharers,
+                                      const Options& options, memory::SmapsReader& smaps,
                                       memory::SharedMemoryTable& shared_memory,
                                       memory::MappedFileTable& mapped_files, Refusals& refusals) {
   memory::CollectOptions collect;
   collect.id = id;
   collect.parasite_area = {infected_->area_start().value, infected_->area_end().value};
+  for (const TaskDump* sharer : sharers)
+    collect.other_areas.push_back(
+        {sharer->infected_->area_start().value, sharer->infected_->area_end().value});
   collect.current_brk = RemoteAddr(task_->report.program_break);
   collect.ghost_limit_bytes = options.ghost_limit_bytes;
   collect.smaps = &smaps;
@@ -41,7 +44,8 @@ Result<void> TaskDump::collect_memory(uint32_t id, const Options& options,
       TRY(memory::collect_address_space(handle_, collect, shared_memory, mapped_files, refusals)));
   TRY(memory::collect_policies(*infected_, *space_));
   task::describe_address_space(task_->report, space_->space);
-  task_->task.set_address_space_id(space_->space.id());
+  task_->task.set_address_space_id(id);
+  for (TaskDump* sharer : sharers) sharer->task_->task.set_address_space_id(id);
   return {};
 }
 

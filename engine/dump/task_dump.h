@@ -49,11 +49,13 @@ class TaskDump {
 
   Result<void> freeze(const Deadline& deadline, const StopRequest& stop);
   bool is_frozen() const { return seized_.has_value(); }
-  Result<void> inject(const Deadline& deadline, const StopRequest& stop);
+  Result<void> inject(const Deadline& deadline, const StopRequest& stop, StubRoom room);
 
   Result<void> collect_task(Refusals& refusals);
-  // `id`: of its address space in the images. `smaps`: was asked for the task.
-  Result<void> collect_memory(uint32_t id, const Options& options, memory::SmapsReader& smaps,
+  // `id`: of its address space in the images. `smaps`: was asked for the task. `sharers`: other
+  // tasks that have the same address space (CLONE_VM), whose parasites are in it.
+  Result<void> collect_memory(uint32_t id, const std::vector<TaskDump*>& sharers,
+                              const Options& options, memory::SmapsReader& smaps,
                               memory::SharedMemoryTable& shared_memory,
                               memory::MappedFileTable& mapped_files, Refusals& refusals);
   // Reads the tracker and forks its memory, if that is to be (`snapshots`).

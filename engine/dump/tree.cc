@@ -124,7 +124,33 @@ Result<void> Tree::freeze_member(HostPid pid, const Deadline& deadline, const St
 
 Result<void> Tree::freeze(const Deadline& deadline, const StopRequest& stop, Refusals& refusals) {
   TRY(root().freeze(deadline, stop));
-  if (TRY(nobody_came())) return {};
+  if (!TRY(nobody_came())) TRY(freeze_members(deadline, stop, refusals));
+  return find_sharing();
+}
+
+Result<void> Tree::find_sharing() {
+  sharing_.emplace(TRY(task::TaskSharing::find(handles())));
+  std::vector<size_t> numbers(live_.size());
+  for (size_t i = 0; i < live_.size(); ++i) {
+    const size_t leader = sharing_->leader(task::Resource::kAddressSpace, i);
+    if (leader == i) {
+      numbers[i] = spaces_.size();
+      spaces_.push_back({live_[i].get(), {}});
+      leaders_.push_back(live_[i].get());
+    } else {
+      spaces_[numbers[leader]].sharers.push_back(live_[i].get());
+    }
+  }
+  std::ranges::sort(leaders_);
+  return {};
+}
+
+bool Tree::leads_space(const TaskDump& task) const {
+  return std::ranges::binary_search(leaders_, &task);
+}
+
+Result<void> Tree::freeze_members(const Deadline& deadline, const StopRequest& stop,
+                                  Refusals& refusals) {
   std::set<pid_t> known;
   for (bool grown = true; grown;) {
     grown = false;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/base/deadline.h"
@@ -10,6 +11,7 @@
 #include "engine/base/refusals.h"
 #include "engine/dump/task_dump.h"
 #include "engine/image/task_image.h"
+#include "engine/task/task_sharing.h"
 
 namespace cryostat::dump {
 
@@ -28,6 +30,21 @@ class Tree {
   std::vector<const TaskHandle*> known() const;
   size_t thread_count() const;
 
+  // An address space: the first task that has it, whose task is to save it, and the others
+  // (CLONE_VM).
+  struct Space {
+    TaskDump* task = nullptr;
+    std::vector<TaskDump*> sharers;
+  };
+  // Once the tree is frozen: its address spaces, and what else the live tasks have in common.
+  const std::vector<Space>& spaces() const { return spaces_; }
+  bool leads_space(const TaskDump& task) const;
+  // The leader is the first to be infected.
+  StubRoom stub_room(const TaskDump& task) const {
+    return leads_space(task) ? StubRoom::kAny : StubRoom::kUnused;
+  }
+  const task::TaskSharing& sharing() const { return *sharing_; }
+
   // Before the freeze: finds the members there are by now, so that what is done for each of them
   // beforehand can be. They may come and go until the freeze.
   Result<void> prepare();
@@ -43,10 +60,16 @@ class Tree {
                              Refusals& refusals);
   Result<bool> add_zombie(const TaskHandle& member, Refusals& refusals);
   Result<bool> nobody_came() const;
+  Result<void> freeze_members(const Deadline& deadline, const StopRequest& stop,
+                              Refusals& refusals);
+  Result<void> find_sharing();
 
   std::vector<std::unique_ptr<TaskDump>> live_;
   std::vector<std::unique_ptr<TaskDump>> candidates_;  // found before the freeze, not yet frozen
   std::vector<pb::Task> zombies_;
+  std::optional<task::TaskSharing> sharing_;
+  std::vector<Space> spaces_;
+  std::vector<const TaskDump*> leaders_;  // of the spaces, by address
   pid_t last_pid_ = 0;  // the number handed out last, before the children were looked up
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/statfs.h>
 
+#include <algorithm>
 #include <map>
 #include <vector>
 
@@ -114,6 +115,26 @@ void add_entries(const OpenDescription& description, std::vector<pb::DescriptorT
   }
 }
 
+// Record locks are set when the last descriptor of the engine is closed: that moment can't be told
+// in a table that processes without common memory have.
+void refuse_shared_locks(std::span<const TaskHandle* const> tasks,
+                         std::span<const pb::Description> descriptions,
+                         const CollectOptions& options, Refusals& refusals) {
+  for (size_t i = 0; i < options.table_leaders.size(); ++i) {
+    if (options.leads_table(i)) continue;
+    const uint32_t table = FilesCollection::table_id(options.table_leaders[i]);
+    const bool locked = std::ranges::any_of(descriptions, [&](const auto& description) {
+      return std::ranges::any_of(description.locks(), [&](const auto& lock) {
+        return lock.sort() == pb::FileLock::POSIX && lock.table_id() == table;
+      });
+    });
+    if (locked)
+      refusals.add(tasks[i]->pid(), "",
+                   "shares a descriptor table (CLONE_FILES) that holds record locks: that can't be "
+                   "checkpointed");
+  }
+}
+
 }  // namespace
 
 Result<FilesCollection> collect_descriptors(std::span<const TaskHandle* const> tasks,
@@ -124,8 +145,10 @@ Result<FilesCollection> collect_descriptors(std::span<const TaskHandle* const> t
   FilesCollection collection;
   auto& data = collection.data();
   data.tables.resize(tasks.size());
-  for (size_t i = 0; i < tasks.size(); ++i) data.tables[i].set_id(FilesCollection::table_id(i));
-  auto descriptions = TRY(read_descriptor_tables(tasks, options.engine_fds));
+  for (size_t i = 0; i < tasks.size(); ++i)
+    if (options.leads_table(i)) data.tables[i].set_id(FilesCollection::table_id(i));
+  auto descriptions = TRY(read_descriptor_tables(
+      tasks, options.engine_fds, [&](size_t task) { return options.leads_table(task); }));
   const auto in_flight = TRY(FilesInFlight::find(descriptions));
   CollectContext context(tasks, options, shared_memory, descriptions, in_flight);
   data.descriptions.reserve(descriptions.size());
@@ -140,6 +163,7 @@ Result<FilesCollection> collect_descriptors(std::span<const TaskHandle* const> t
     data.descriptions.push_back(TRY_IN(std::move(image), description.label()));
     add_entries(description, data.tables);
   }
+  refuse_shared_locks(tasks, data.descriptions, options, refusals);
   data.ghosts = context.take_ghosts();
   data.links = std::move(context.remap_links);
   return collection;
@@ -150,7 +174,8 @@ Result<void> write_files(const FilesCollection& collection, image::CheckpointWri
   for (const auto& description : data.descriptions)
     TRY(writer.append(image::FileType::kFiles, description));
   for (const auto& ghost : data.ghosts) TRY(write_ghost(ghost, writer));
-  for (const auto& table : data.tables) TRY(writer.append(image::FileType::kFiles, table));
+  for (const auto& table : data.tables)
+    if (table.id() != 0) TRY(writer.append(image::FileType::kFiles, table));
   return {};
 }
 

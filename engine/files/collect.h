@@ -38,6 +38,12 @@ struct CollectOptions {
   std::vector<ExternalName> external = {};
   // Numbers of the root that are the engine's own for the time of the dump: skipped.
   std::vector<RemoteFd> engine_fds;
+  // Of each task: the first one with the same descriptor table (CLONE_FILES), an index; empty: each
+  // has its own.
+  std::vector<size_t> table_leaders = {};
+  bool leads_table(size_t task) const {
+    return table_leaders.empty() || table_leaders[task] == task;
+  }
 };
 
 // What was found: image records ready to be written, and copies of the deleted files whose content
@@ -75,7 +81,7 @@ class FilesCollection {
 };
 
 // Reads /proc/<pid>/fd and fdinfo of every task, copies of the descriptors (pidfd_getfd(2)) and
-// kcmp(2); the tasks run no code for it. Each task has a table of its own, root first.
+// kcmp(2); the tasks run no code for it. Root first; a table that several tasks have is read once.
 // Precondition: every thread is stopped under ptrace by the caller. Objects that can't be saved are
 // added to `refusals`, one line each; other failures are returned.
 Result<FilesCollection> collect_descriptors(std::span<const TaskHandle* const> tasks,

@@ -155,9 +155,11 @@ Result<void> read_candidates(const TaskHandle& task, uint32_t table,
 }  // namespace
 
 Result<std::vector<OpenDescription>> read_descriptor_tables(
-    std::span<const TaskHandle* const> tasks, std::span<const RemoteFd> skipped) {
+    std::span<const TaskHandle* const> tasks, std::span<const RemoteFd> skipped,
+    const std::function<bool(size_t task)>& leads) {
   std::vector<Candidate> candidates;
   for (size_t i = 0; i < tasks.size(); ++i) {
+    if (!leads(i)) continue;
     TRY(read_candidates(*tasks[i], static_cast<uint32_t>(i),
                         i == 0 ? skipped : std::span<const RemoteFd>(), candidates));
   }

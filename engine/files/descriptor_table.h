@@ -2,6 +2,7 @@
 // task and between tasks.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -20,8 +21,10 @@ namespace cryostat::files {
 // type) is the same, in n log n comparisons. `tasks` must outlive the result. Precondition: the
 // tasks' threads are stopped. Errors: kRefused when numbers may share a description and this kernel
 // has no kcmp(2); kTargetGone.
+// `leads`: of several tasks with one table, the one that it is read from.
 Result<std::vector<OpenDescription>> read_descriptor_tables(
-    std::span<const TaskHandle* const> tasks, std::span<const RemoteFd> skipped);
+    std::span<const TaskHandle* const> tasks, std::span<const RemoteFd> skipped,
+    const std::function<bool(size_t task)>& leads = [](size_t) { return true; });
 
 // One number of a task, of no table (kNoTable), as a description without an id.
 Result<OpenDescription> read_descriptor(const TaskHandle& task, int fd);

@@ -120,7 +120,7 @@ class InfectedTask::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  Result<void> inject(const Deadline& deadline);
+  Result<void> inject(const Deadline& deadline, StubRoom room);
   Result<void> call(ParasiteOp op, uint64_t data_offset);
   Result<std::vector<wire::ThreadStateReport>> collect_thread_states();
   bool open_channel();
@@ -161,13 +161,13 @@ class InfectedTask::Impl {
   std::optional<wire::ThreadStateReport> leader_report_;
 };
 
-Result<void> InfectedTask::Impl::inject(const Deadline& deadline) {
+Result<void> InfectedTask::Impl::inject(const Deadline& deadline, StubRoom room) {
   TRY(check_infectable(seized_));
   TRY(stop_.check());
   if (deadline.expired()) return fail(ErrorKind::kFailed, "timed out before the injection");
   stop_signal_ = choose_stop_signal(*TRY(seized_.status()));
   changed_ = true;
-  stub_ = TRY(SyscallStub::place(seized_.task(), leader()));
+  stub_ = TRY(SyscallStub::place(seized_.task(), leader(), room));
   TRY(map_area());
   TRY(load_area());
   // The first call: from now on the leader stands in the parasite and finds its way back alone.
@@ -404,10 +404,10 @@ InfectedTask::~InfectedTask() {
 }
 
 Result<InfectedTask> InfectedTask::inject(SeizedTask& seized, const Deadline& deadline,
-                                          const StopRequest& stop) {
+                                          const StopRequest& stop, StubRoom room) {
   InfectedTask task(std::make_unique<Impl>(seized, stop));
   // On an error the destructor cures what was changed so far.
-  TRY_IN(task.impl_->inject(deadline), fmt::format("infect pid {}", seized.pid().value));
+  TRY_IN(task.impl_->inject(deadline, room), fmt::format("infect pid {}", seized.pid().value));
   return task;
 }
 

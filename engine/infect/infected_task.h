@@ -17,6 +17,7 @@
 #include "engine/base/deadline.h"
 #include "engine/base/error.h"
 #include "engine/base/ids.h"
+#include "engine/infect/syscall_stub.h"
 #include "proto/wire/parasite.h"
 
 namespace cryostat {
@@ -30,8 +31,9 @@ class InfectedTask {
   // `seized`, `stop` must outlive the object. `deadline` bounds the injection alone. On failure the
   // task is as before. Errors: kTargetGone; kRefused, naming what makes a parasite impossible
   // (system call redirection, shadow stack, a limit on memory).
+  // `room`: see SyscallStub.
   static Result<InfectedTask> inject(SeizedTask& seized, const Deadline& deadline,
-                                     const StopRequest& stop);
+                                     const StopRequest& stop, StubRoom room = StubRoom::kAny);
   InfectedTask(InfectedTask&&) noexcept;
   InfectedTask& operator=(InfectedTask&&) = delete;
   // Backstop: cure(), logged.

@@ -48,7 +48,7 @@ std::optional<uint64_t> used_bytes(std::span<const unsigned char> image) {
 // Where a stub fits: behind what is used, in bytes that are zero up to the end of the page. The
 // stub of an engine that died is left alone as long as there is room beside it, since a thread may
 // still be on its way through; then the one placed last is used again.
-std::optional<uint64_t> find_room(std::span<const unsigned char> image) {
+std::optional<uint64_t> find_room(std::span<const unsigned char> image, StubRoom room) {
   constexpr uint64_t kStep =
       (arch::kReturnStubBytes + kStubAlignment - 1) / kStubAlignment * kStubAlignment;
   const auto end = used_bytes(image);
@@ -59,7 +59,7 @@ std::optional<uint64_t> find_room(std::span<const unsigned char> image) {
     const auto bytes = image.subspan(at, kStep);
     if (std::all_of(bytes.begin(), bytes.end(), [](unsigned char b) { return b == 0; })) return at;
     if (!arch::is_return_stub(bytes)) break;
-    last_stub = at;
+    if (room == StubRoom::kAny) last_stub = at;
   }
   return last_stub;
 }
@@ -82,13 +82,14 @@ std::vector<unsigned char> read_image(int memory, uint64_t address) {
 
 }  // namespace
 
-Result<SyscallStub> SyscallStub::place(const TaskHandle& task, const SavedThread& thread) {
+Result<SyscallStub> SyscallStub::place(const TaskHandle& task, const SavedThread& thread,
+                                       StubRoom room) {
   SyscallStub stub;
   const auto auxv = TRY(procfs::parse_auxv(TRY(task.proc().read("auxv"))));
   const auto vdso = procfs::find_aux(auxv, AT_SYSINFO_EHDR);
   if (vdso.has_value()) {
     UniqueFd memory = TRY(task.proc().open_file("mem", O_RDWR));
-    if (const auto offset = find_room(read_image(memory.get(), *vdso))) {
+    if (const auto offset = find_room(read_image(memory.get(), *vdso), room)) {
       const uint64_t address = *vdso + *offset;
       const auto code =
           arch::make_return_stub(address, resumed_registers(thread), thread.signal_mask);

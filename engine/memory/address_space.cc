@@ -115,6 +115,9 @@ class Collector {
   }
 
   Result<void> add(const SmapsEntry& entry) {
+    // Shared memory of its own each: never merged with a neighbour.
+    for (const RemoteRange& other : options_.other_areas)
+      if (entry.start < other.end && other.start < entry.end) return {};
     const RemoteRange& area = options_.parasite_area;
     if (entry.end <= area.start || entry.start >= area.end) return add_outside(entry);
     // Flags of a mapping made just now are the flags of every future one. The kernel may have

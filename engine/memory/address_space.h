@@ -27,9 +27,10 @@ class SmapsReader;
 struct CollectOptions {
   uint32_t id = 1;            // of the address space in the images
   RemoteRange parasite_area;  // left out; also shows the flags of new mappings (MCL_FUTURE)
-  RemoteAddr current_brk;     // brk(0) as the target sees it
-  uint64_t ghost_limit_bytes = 1 << 20;  // largest deleted file on disk that is saved
-  SmapsReader* smaps = nullptr;          // was asked for the task's areas; null: they are read now
+  std::vector<RemoteRange> other_areas = {};  // of parasites in tasks that have the same memory
+  RemoteAddr current_brk;                     // brk(0) as the target sees it
+  uint64_t ghost_limit_bytes = 1 << 20;       // largest deleted file on disk that is saved
+  SmapsReader* smaps = nullptr;  // was asked for the task's areas; null: they are read now
   // Memory that is write-protected by a userfaultfd: is that our tracker? Empty: no.
   std::function<bool()> is_tracked;
 };

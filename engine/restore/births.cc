@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -26,15 +27,60 @@ int exit_signal_of(const BirthInputs& inputs, const Birth& birth) {
   return static_cast<int>(inputs.tasks[birth.task].task.exit_signal());
 }
 
+// Enough for all hosted code; gone with the rest of its memory.
+constexpr size_t kStackBytes = 1 << 20;
+
+struct Start {
+  const std::function<void(size_t)>* be;
+  size_t index;
+};
+
+extern "C" [[noreturn]] void begin_in_shared_memory(const Start* start) {
+  (*start->be)(start->index);
+  _exit(1);
+}
+
+// clone3(2) of a process that has our memory and begins on a stack of its own. It has our turn;
+// returns when it gives it away for the first time. -errno when there is none.
+long clone_into_memory(const BirthInputs& inputs, clone_args args, const Start& start,
+                       uint32_t turn) {
+  void* const stack = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
+  if (stack == MAP_FAILED) return -errno;
+  args.stack = reinterpret_cast<uint64_t>(stack);
+  args.stack_size = kStackBytes;
+  long result;
+  register const Start* r12 asm("r12") = &start;
+  asm volatile(
+      "syscall\n\t"
+      "testq %%rax, %%rax\n\t"
+      "jnz 1f\n\t"
+      "xorl %%ebp, %%ebp\n\t"
+      "movq %%r12, %%rdi\n\t"
+      "callq *%[begin]\n\t"
+      "ud2\n\t"
+      "1:\n\t"
+      : "=a"(result)
+      : "a"(SYS_clone3), "D"(&args), "S"(sizeof(args)),
+        "r"(r12), [begin] "b"(begin_in_shared_memory)
+      : "rcx", "r11", "memory");
+  if (result > 0) inputs.rendezvous.take_turn(turn);
+  return result;
+}
+
 Result<void> fork_births(const BirthInputs& inputs, const std::vector<size_t>& births,
-                         const std::function<void(size_t)>& be) {
+                         uint32_t turn, const std::function<void(size_t)>& be) {
   for (const size_t index : births) {
     const Birth& birth = inputs.plan.births[index];
     const clone_args args =
-        fork_args(&birth.pid, CLONE_PTRACE | (birth.by_sibling ? CLONE_PARENT : 0),
+        fork_args(&birth.pid, CLONE_PTRACE | birth.share | (birth.by_sibling ? CLONE_PARENT : 0),
                   exit_signal_of(inputs, birth));
     const int error = TRY(clone_when_free(HostPid(birth.pid), [&]() -> Result<int> {
       clone_args own = args;
+      if ((birth.share & CLONE_VM) != 0) {
+        const long made = clone_into_memory(inputs, own, {&be, index}, turn);
+        return made < 0 ? static_cast<int>(-made) : 0;
+      }
       const long result = syscall(SYS_clone3, &own, sizeof(own));
       if (result == 0) be(index);
       return result < 0 ? errno : 0;
@@ -113,21 +159,22 @@ Result<void> be_born(const BirthInputs& inputs, size_t index,
                      const std::function<void(size_t)>& be) {
   const Birth& birth = inputs.plan.births[index];
   const auto everybody = static_cast<uint32_t>(inputs.plan.births.size());
+  const uint32_t turn = inputs.turn_of(birth);
   const bool forks = !birth.before_session.empty() || !birth.after_session.empty();
   if (forks && inputs.before_forks) TRY(inputs.before_forks(index));
-  TRY(fork_births(inputs, birth.before_session, be));
+  TRY(fork_births(inputs, birth.before_session, turn, be));
   TRY(enter_session(inputs, birth));
-  TRY(fork_births(inputs, birth.after_session, be));
+  TRY(fork_births(inputs, birth.after_session, turn, be));
   if (birth.group == birth.pid) TRY(join_group(birth.pid));
   if (everybody == 1) {
     if (birth.group == Birth::kOutside) TRY(join_group(inputs.outside_group));
     return settle_terminal(inputs, birth);
   }
-  inputs.rendezvous.arrive(Rendezvous::Point::kBorn, everybody);
+  inputs.rendezvous.arrive(Rendezvous::Point::kBorn, everybody, turn);
   TRY(settle_terminal(inputs, birth));
   if (birth.group == Birth::kOutside) TRY(join_group(inputs.outside_group));
   if (birth.group > 0) TRY(join_group(birth.group));
-  inputs.rendezvous.arrive(Rendezvous::Point::kGrouped, everybody);
+  inputs.rendezvous.arrive(Rendezvous::Point::kGrouped, everybody, turn);
   if (birth.is_placeholder()) _exit(0);
   for (const size_t placeholder : birth.placeholders)
     TRY(wait_for_end(inputs.plan.births[placeholder].pid, 0));

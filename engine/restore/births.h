@@ -9,6 +9,7 @@
 #include "engine/files/controlling_terminal.h"
 #include "engine/image/task_image.h"
 #include "engine/restore/rendezvous.h"
+#include "engine/restore/sharing_role.h"
 #include "engine/task/tree_plan.h"
 
 namespace cryostat::restore {
@@ -20,14 +21,22 @@ struct BirthInputs {
   pid_t outside_group;  // process group of cr-restore
   // Pseudoterminals that control a session of the tree. Those who don't own one close it later.
   std::span<const files::ControllingPty> terminals = {};
+  // Of the tasks; empty: none shares anything.
+  std::span<const SharingRole> roles = {};
   // Called before the process of a birth forks others, with its index. May be empty.
   std::function<Result<void>(size_t birth)> before_forks = {};
+
+  uint32_t turn_of(const task::Birth& birth) const {
+    return birth.is_placeholder() || roles.empty() ? Rendezvous::kNoTurn : roles[birth.task].turn;
+  }
 };
 
 // Runs in the process of `birth` (an index into the plan), every signal but SIGTRAP blocked.
 // Returns in a task that is to live, when every other process is in its group, its placeholders are
 // gone and its zombies are zombies. `be` is called in each new process and must not return. New
-// processes are traced by who traces this one (CLONE_PTRACE).
+// processes are traced by who traces this one (CLONE_PTRACE). A process with a turn has it then,
+// and one that shares this one's memory runs on a stack of its own, while this one waits for its
+// turn.
 Result<void> be_born(const BirthInputs& inputs, size_t birth,
                      const std::function<void(size_t birth)>& be);
 

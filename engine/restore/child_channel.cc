@@ -1,5 +1,6 @@
 #include "engine/restore/child_channel.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -87,6 +88,12 @@ Result<std::pair<ChildChannel, ChildChannel>> ChildChannel::create() {
     return fail_errno("create a socket pair for the new task");
   }
   return std::pair(ChildChannel(UniqueFd(fds[0])), ChildChannel(UniqueFd(fds[1])));
+}
+
+Result<ChildChannel> ChildChannel::duplicate() const {
+  UniqueFd copy(fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!copy) return fail_errno("duplicate the channel to cr-restore");
+  return ChildChannel(std::move(copy));
 }
 
 Result<void> ChildChannel::send_go() { return send_bytes(fd(), Writer(MessageType::kGo).bytes()); }

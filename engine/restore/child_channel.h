@@ -45,6 +45,9 @@ class ChildChannel {
   void send_error(const Error& error);
   Result<void> send_ready(const LaunchReport& report);
 
+  // Another object on a duplicate of the descriptor.
+  Result<ChildChannel> duplicate() const;
+
   int fd() const { return fd_.get(); }
   UniqueFd take_fd() { return std::move(fd_); }
   void replace_fd(UniqueFd fd) { fd_ = std::move(fd); }

@@ -31,6 +31,8 @@ uint64_t kept_ends(const pb::Description& description) {
   const bool in_flight = std::any_of(
       description.unix_socket_pair().queue().begin(), description.unix_socket_pair().queue().end(),
       [](const auto& message) { return message.description_ids_size() != 0; });
+  // One that controls a session was opened by cr-restore.
+  if (description.pty().state().session() != 0) return 3;
   if (in_flight || (description.has_pty() && description.pty().end() == pb::Pty::MASTER)) return 2;
   return 0;
 }

@@ -44,6 +44,8 @@ struct HostedPlan {
   // Every other inherited descriptor is closed before the first step.
   std::vector<int*> keep_fds;
   std::vector<HostedStep> steps;
+  // When everything else is prepared, also by the tasks that share something with this one.
+  std::vector<HostedStep> last_steps;
   // Fills plan.memory, plan.task and plan.threads (tid and state of each, leader first). The rest
   // of the plan is filled by launch. The arena already holds a RestorerPlan's worth of bytes at
   // offset 0.
@@ -55,6 +57,7 @@ struct HostedTree {
   BirthInputs births;
   std::vector<HostedPlan> plans;  // of the tasks, in their order; those of zombies are empty
   uint32_t live_tasks = 0;
+  std::vector<SharingRole> roles;  // of the tasks; what `births` refers to
 };
 
 // The root's main function: waits for "go", is born, does the steps, fills the plan and enters the

@@ -22,8 +22,12 @@ namespace {
 
 // One task's part; what earlier steps of it leave for later ones lives in its copy of the heap.
 struct Member {
-  Member(HostedInputs& all, size_t index)
-      : inputs(all), image(all.images.tasks.tasks[index]), index(index) {}
+  Member(const HostedInputs& all, size_t index)
+      : inputs(all),
+        image(all.images.tasks.tasks[index]),
+        index(index),
+        role(all.roles[index]),
+        fds(all.handed) {}
 
   const pb::Task& task() const { return image.task; }
   const image::AddressSpaceImage& space() const {
@@ -32,12 +36,14 @@ struct Member {
   pid_t pid_of(size_t task) const { return inputs.images.tasks.tasks[task].task.pid(); }
   // Waits for the other tasks, if there are any.
   void meet(Rendezvous::Point point) const {
-    if (inputs.live_tasks > 1) inputs.rendezvous.arrive(point, inputs.live_tasks);
+    if (inputs.live_tasks > 1) inputs.rendezvous.arrive(point, inputs.live_tasks, role.turn);
   }
 
-  HostedInputs& inputs;
+  const HostedInputs& inputs;
   const image::TaskImage& image;
   const size_t index;
+  const SharingRole& role;
+  HandedFds fds;
   std::optional<memory::SharedMemoryFds> shared_memory;
   memory::MappedFileFds mapped_files;
   files::RestoreInputs file_inputs;
@@ -59,7 +65,7 @@ Result<void> create_shared_memory(ChildContext& context, Member& member) {
   for (const uint32_t object : inputs.objects.used_by(member.index)) {
     if (inputs.objects.owner(object) != member.index) continue;
     inputs.rendezvous.object_numbers()[object] = TRY(member.shared_memory->create(
-        inputs.images.mm, inputs.images.pagemap, inputs.stores, object));
+        inputs.images.mm, inputs.images.pagemap, member.fds.stores, object));
   }
   return {};
 }
@@ -77,9 +83,9 @@ Result<void> fetch_shared_memory(Member& member) {
 
 Result<void> open_descriptors(Member& member) {
   const HostedInputs& inputs = member.inputs;
-  member.file_inputs.terminal_fd = inputs.terminal_fd;
-  member.file_inputs.inherited = inputs.inherited;
-  member.file_inputs.pty_masters = inputs.pty_masters;
+  member.file_inputs.terminal_fd = member.fds.terminal_fd;
+  member.file_inputs.inherited = member.fds.inherited;
+  member.file_inputs.pty_masters = member.fds.pty_masters;
   member.file_inputs.shared_memory_fd = [&member](uint32_t id) {
     return member.shared_memory->read_write(id);
   };
@@ -100,8 +106,22 @@ Result<void> fetch_descriptors(Member& member) {
       });
 }
 
+// Descriptors and shared memory objects are made by the task whose table it is; then, at the
+// latest, the table is left alone, and objects can be taken from there for the memory.
+Result<void> follow_table(ChildContext& context, Member& member) {
+  member.shared_memory.emplace(context.service_fds);
+  member.meet(Rendezvous::Point::kCreated);
+  member.meet(Rendezvous::Point::kOpened);
+  member.meet(Rendezvous::Point::kFetched);
+  const Rendezvous& rendezvous = member.inputs.rendezvous;
+  rendezvous.await(rendezvous.members()[member.role.table.leader].table_ready, member.role.turn);
+  TRY_IN(fetch_shared_memory(member), "shared memory");
+  return {};
+}
+
 // Everything several tasks have: made, then handed out.
 Result<void> share(ChildContext& context, Member& member) {
+  if (member.role.follows(member.role.table)) return follow_table(context, member);
   TRY_IN(create_shared_memory(context, member), "shared memory");
   if (member.inputs.live_tasks == 1) {
     TRY_IN(open_descriptors(member), "descriptors");
@@ -133,17 +153,40 @@ Result<void> fill_threads(const image::TaskImage& task, const task::StartState& 
 
 Result<void> fill_plan(Member& member, WireArena& arena, wire::RestorerPlan& plan) {
   const HostedInputs& inputs = member.inputs;
+  const bool has_memory = !member.role.follows(member.role.memory);
   const memory::MemoryPlanInput memory_input{
       inputs.images.mm,       member.space(),        inputs.images.pagemap,
-      member.mapped_files,    *member.shared_memory, inputs.stores,
+      member.mapped_files,    *member.shared_memory, member.fds.stores,
       inputs.restore_threads, inputs.staged,         member.index};
-  TRY(memory::fill_memory_plan(memory_input, arena, plan.memory));
+  if (has_memory) TRY(memory::fill_memory_plan(memory_input, arena, plan.memory));
   const task::StartState start = TRY(task::read_start_state());
   TRY(task::fill_task_state(member.task(), member.image.threads, member.space().space, start, arena,
                             plan.task));
-  plan.file_locks =
-      arena.append(files::posix_locks(inputs.images.files, member.task().descriptor_table_id()));
+  // Of the whole address space.
+  if (!has_memory) plan.task.membarrier_registrations = 0;
+  if (!member.role.follows(member.role.table))
+    plan.file_locks =
+        arena.append(files::posix_locks(inputs.images.files, member.task().descriptor_table_id()));
   return fill_threads(member.image, start, arena, plan);
+}
+
+// What a task without memory or without a table of its own has no use for stays behind.
+void add_kept_fds(Member& member, HostedPlan& plan) {
+  const SharingRole& role = member.role;
+  const bool has_table = !role.follows(role.table);
+  HandedFds& fds = member.fds;
+  if (has_table || !role.follows(role.memory)) {
+    for (memory::StoreFiles& store : fds.stores) {
+      plan.keep_fds.push_back(&store.pages_fd);
+      plan.keep_fds.push_back(&store.sums_fd);
+    }
+  }
+  if (!has_table) return;
+  if (fds.terminal_fd >= 0) plan.keep_fds.push_back(&fds.terminal_fd);
+  for (auto& [key, fd] : fds.inherited) plan.keep_fds.push_back(&fd);
+  for (auto& [pty, fd] : fds.pty_masters)
+    if (member.inputs.descriptions.owner(pty) == member.task().descriptor_table_id())
+      plan.keep_fds.push_back(&fd);
 }
 
 std::vector<AddressRange> target_ranges(const image::AddressSpaceImage& space) {
@@ -168,42 +211,43 @@ Result<void> stage_memory(const HostedInputs& inputs, size_t birth) {
   const uint32_t readers = birth == 0 ? memory::choose_readers(inputs.restore_threads,
                                                                inputs.staged->bytes_to_read(birth))
                                       : 1;
-  TRY_IN(inputs.staged->stage(birth, inputs.images.mm, inputs.stores, huge_pages, readers),
+  TRY_IN(inputs.staged->stage(birth, inputs.images.mm, inputs.handed.stores, huge_pages, readers),
          "read pages that several tasks have");
   return {};
 }
 
-HostedPlan make_hosted_plan(HostedInputs& inputs, size_t task, VdsoChoice vdso) {
+HostedPlan make_hosted_plan(const HostedInputs& inputs, size_t task, VdsoChoice vdso) {
   auto member = std::make_shared<Member>(inputs, task);
+  const SharingRole& role = member->role;
+  const bool has_memory = !role.follows(role.memory);
+  const bool has_table = !role.follows(role.table);
   HostedPlan plan;
   plan.target_fds =
       files::descriptor_numbers(inputs.images.files, member->task().descriptor_table_id());
   plan.target_ranges = target_ranges(member->space());
-  plan.vdso = std::move(vdso);
-  for (memory::StoreFiles& store : inputs.stores) {
-    plan.keep_fds.push_back(&store.pages_fd);
-    plan.keep_fds.push_back(&store.sums_fd);
-  }
-  if (inputs.terminal_fd >= 0) plan.keep_fds.push_back(&inputs.terminal_fd);
-  for (auto& [key, fd] : inputs.inherited) plan.keep_fds.push_back(&fd);
-  for (auto& [pty, fd] : inputs.pty_masters)
-    if (inputs.descriptions.owner(pty) == member->task().descriptor_table_id())
-      plan.keep_fds.push_back(&fd);
+  if (has_memory) plan.vdso = std::move(vdso);
+  add_kept_fds(*member, plan);
 
   plan.steps.push_back(
       {"start", [member](ChildContext&) { return task::apply_start(member->space().space); }});
   plan.steps.push_back(
       {"share", [member](ChildContext& context) { return share(context, *member); }});
-  plan.steps.push_back({"mapped files", [member](ChildContext& context) -> Result<void> {
-                          member->mapped_files = TRY(memory::open_mapped_files(
-                              member->inputs.images.mm, member->space(), context.service_fds));
-                          return {};
-                        }});
-  plan.steps.push_back(
-      {"descriptors", [member](ChildContext&) { return member->descriptors->place(); }});
-  plan.steps.push_back({"surroundings", [member](ChildContext&) {
-                          return task::apply_surroundings(member->task());
-                        }});
+  if (has_memory)
+    plan.steps.push_back({"mapped files", [member](ChildContext& context) -> Result<void> {
+                            member->mapped_files = TRY(memory::open_mapped_files(
+                                member->inputs.images.mm, member->space(), context.service_fds));
+                            return {};
+                          }});
+  if (has_table)
+    plan.steps.push_back(
+        {"descriptors", [member](ChildContext&) { return member->descriptors->place(); }});
+  const task::Surroundings surroundings{.directories = !role.follows(role.directories),
+                                        .gives_up_rseq = has_memory};
+  // Those that need paths after it has changed them wait for nobody.
+  (role.is_shared(role.directories) ? plan.last_steps : plan.steps)
+      .push_back({"surroundings", [member, surroundings](ChildContext&) {
+                    return task::apply_surroundings(member->task(), surroundings);
+                  }});
   plan.fill_plan = [member](ChildContext&, WireArena& arena, wire::RestorerPlan& wire) {
     return fill_plan(*member, arena, wire);
   };

@@ -19,20 +19,26 @@
 
 namespace cryostat::restore {
 
-// The images, what the tasks are to each other and what they inherit from cr-restore. Must outlive
-// the plans. A process of the tree has its own copy, in which the descriptors are its own numbers.
+// Descriptors the tasks inherit from cr-restore. Each task has its own copy, in which they become
+// its own numbers.
+struct HandedFds {
+  std::vector<memory::StoreFiles> stores;  // of the chain
+  int terminal_fd = -1;                    // the job's terminal, -1: none
+  files::InheritedFds inherited;
+  // Masters of pseudoterminals that exist already, by the description of the master.
+  std::map<uint32_t, int> pty_masters;
+};
+
+// The images, what the tasks are to each other and what they inherit. Must outlive the plans.
 struct HostedInputs {
   const image::CheckpointImages& images;
   const files::DescriptionOwners& descriptions;
   const ObjectOwners& objects;
   const Rendezvous& rendezvous;
   uint32_t live_tasks;
-  std::vector<memory::StoreFiles> stores;  // of the chain
-  int terminal_fd;                         // the job's terminal, -1: none
   uint32_t restore_threads;
-  files::InheritedFds inherited;  // the child's own numbers once it runs
-  // Masters of pseudoterminals that exist already, by the description of the master.
-  std::map<uint32_t, int> pty_masters;
+  const std::vector<SharingRole>& roles;
+  HandedFds handed;
   // What a process has of its memory when it is born; nullptr: nothing.
   memory::StagedMemory* staged = nullptr;
 };
@@ -41,6 +47,6 @@ struct HostedInputs {
 Result<void> stage_memory(const HostedInputs& inputs, size_t birth);
 
 // `task`: index of a live task.
-HostedPlan make_hosted_plan(HostedInputs& inputs, size_t task, VdsoChoice vdso);
+HostedPlan make_hosted_plan(const HostedInputs& inputs, size_t task, VdsoChoice vdso);
 
 }  // namespace cryostat::restore

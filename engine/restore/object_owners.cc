@@ -1,6 +1,6 @@
 #include "engine/restore/object_owners.h"
 
-#include <algorithm>
+#include <map>
 #include <set>
 
 namespace cryostat::restore {
@@ -29,10 +29,20 @@ ObjectOwners::ObjectOwners(const image::CheckpointImages& images,
     : used_(images.tasks.tasks.size()),
       owners_(images.mm.shared.size() + 1, kNobody),
       shared_(images.mm.shared.size() + 1) {
+  std::map<uint32_t, std::set<uint32_t>> of_table;
+  std::map<uint32_t, size_t> leaders;  // by table
   for (size_t i = 0; i < used_.size(); ++i) {
     const pb::Task& task = images.tasks.tasks[i].task;
     if (task.has_zombie()) continue;
-    for (const uint32_t object : objects_of(images, task, descriptions)) {
+    of_table[task.descriptor_table_id()].merge(objects_of(images, task, descriptions));
+    leaders.emplace(task.descriptor_table_id(), i);
+  }
+  for (size_t i = 0; i < used_.size(); ++i) {
+    const pb::Task& task = images.tasks.tasks[i].task;
+    if (task.has_zombie()) continue;
+    const uint32_t table = task.descriptor_table_id();
+    for (const uint32_t object :
+         leaders[table] == i ? of_table[table] : objects_of(images, task, descriptions)) {
       if (object >= owners_.size()) continue;
       used_[i].push_back(object);
       if (owners_[object] == kNobody) owners_[object] = i;

@@ -14,7 +14,7 @@ class ObjectOwners {
   ObjectOwners(const image::CheckpointImages& images, const files::DescriptionOwners& descriptions);
 
   // Objects that the task (an index into the images) maps, executes, or opens a description of;
-  // ascending ids.
+  // ascending ids. For tasks with one descriptor table the first one gets them all.
   const std::vector<uint32_t>& used_by(size_t task) const { return used_[task]; }
   bool is_used(uint32_t object) const { return owners_[object] != kNobody; }
   // The first task that uses it.

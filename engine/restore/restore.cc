@@ -98,6 +98,7 @@ class Restore {
   std::optional<ObjectOwners> objects_;
   std::optional<Rendezvous> rendezvous_;
   std::optional<HostedInputs> inputs_;
+  std::vector<SharingRole> roles_;
   std::vector<files::ControllingPty> terminals_;
   std::optional<memory::StagedMemory> staged_;
   std::optional<HostedTree> hosted_;
@@ -194,10 +195,11 @@ CreateOptions::Parent Restore::parent_of_root() const {
 }
 
 HostedTree Restore::hosted_tree() {
-  HostedTree tree{{tree_plan_, images_.tasks.tasks, *rendezvous_, getpgrp(), terminals_,
+  HostedTree tree{{tree_plan_, images_.tasks.tasks, *rendezvous_, getpgrp(), terminals_, roles_,
                    [this](size_t birth) { return stage_memory(*inputs_, birth); }},
                   {},
-                  0};
+                  0,
+                  roles_};
   tree.live_tasks = static_cast<uint32_t>(live_.size());
   tree.plans.resize(images_.tasks.tasks.size());
   for (size_t i = 0; i < live_.size(); ++i)
@@ -208,16 +210,26 @@ HostedTree Restore::hosted_tree() {
 Result<void> Restore::create_tasks() {
   TRY(options_.scripts.run("pre-restore", 0, stop_));
   const Span span("create tasks");
+  roles_ = sharing_roles(images_.tasks);
+  const bool shares = std::ranges::any_of(
+      roles_, [](const SharingRole& role) { return role.turn != Rendezvous::kNoTurn; });
   rendezvous_.emplace(
-      TRY(Rendezvous::create(images_.files.descriptions.size() + 1, images_.mm.shared.size() + 1)));
+      TRY(Rendezvous::create(images_.files.descriptions.size() + 1, images_.mm.shared.size() + 1,
+                             shares ? roles_.size() : 0)));
   terminals_ = TRY(files::create_controlling_ptys(images_.files));
   std::map<uint32_t, int> pty_masters;
   for (const auto& terminal : terminals_) pty_masters[terminal.pty_id] = terminal.master.get();
   if (live_.size() > 1) staged_.emplace(plan_staging(tree_plan_, images_));
-  inputs_.emplace(HostedInputs{images_, *descriptions_, *objects_, *rendezvous_,
-                               static_cast<uint32_t>(live_.size()), memory::store_files(*chain_),
-                               terminal_.get(), options_.restore_threads, options_.inherited,
-                               std::move(pty_masters), staged_ ? &*staged_ : nullptr});
+  inputs_.emplace(HostedInputs{
+      images_,
+      *descriptions_,
+      *objects_,
+      *rendezvous_,
+      static_cast<uint32_t>(live_.size()),
+      options_.restore_threads,
+      roles_,
+      {memory::store_files(*chain_), terminal_.get(), options_.inherited, std::move(pty_masters)},
+      staged_ ? &*staged_ : nullptr});
   hosted_.emplace(hosted_tree());
   bool seccomp = false;
   for (const size_t i : live_)

@@ -48,8 +48,10 @@ Result<void> apply_start(const pb::AddressSpace& space) {
   return {};
 }
 
-Result<void> apply_surroundings(const pb::Task& task) {
+Result<void> apply_surroundings(const pb::Task& task, const Surroundings& surroundings) {
   TRY(apply_process_attributes(task));
+  if (surroundings.directories) TRY(apply_directories(task));
+  if (!surroundings.gives_up_rseq) return {};
   return give_up_rseq();
 }
 

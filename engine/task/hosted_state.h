@@ -17,6 +17,10 @@ Result<void> apply_start(const pb::AddressSpace& space);
 // Last step in the child, after everything that opens or creates files: coredump_filter,
 // oom_score_adj, root, working directory, umask; gives up the rseq area that libc registered. Paths
 // are looked up as the engine sees them until here.
-Result<void> apply_surroundings(const pb::Task& task);
+struct Surroundings {
+  bool directories = true;  // root, working directory, umask: not those of another task (CLONE_FS)
+  bool gives_up_rseq = true;  // libc has registered one: not in a process born with CLONE_VM
+};
+Result<void> apply_surroundings(const pb::Task& task, const Surroundings& surroundings);
 
 }  // namespace cryostat::task

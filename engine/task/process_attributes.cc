@@ -181,6 +181,10 @@ Result<void> apply_process_attributes(const pb::Task& image) {
   // Absent without CONFIG_ELF_CORE, then there is no core dump to filter.
   if (access("/proc/self/coredump_filter", F_OK) == 0)
     TRY(write_own("coredump_filter", fmt::format("{:#x}", image.coredump_filter())));
+  return {};
+}
+
+Result<void> apply_directories(const pb::Task& image) {
   TRY(enter_directories(image));
   umask(static_cast<mode_t>(image.umask()));
   return {};

@@ -32,5 +32,7 @@ void check_process_attributes(const pb::Task& image, const StartState& start, Pl
 
 // Restore, in the child; see hosted_state.h.
 Result<void> apply_process_attributes(const pb::Task& image);
+// Root, working directory and umask.
+Result<void> apply_directories(const pb::Task& image);
 
 }  // namespace cryostat::task

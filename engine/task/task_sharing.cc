@@ -6,56 +6,61 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <vector>
+#include <numeric>
 
-#include "engine/base/refusals.h"
 #include "engine/procfs/task_handle.h"
 
 namespace cryostat::task {
 
 namespace {
 
-struct Resource {
+struct Kind {
   int type;
   const char* name;
 };
-constexpr std::array kResources = {
-    Resource{KCMP_VM, "address space (CLONE_VM)"},
-    Resource{KCMP_FILES, "descriptor table (CLONE_FILES)"},
-    Resource{KCMP_FS, "working directory and umask (CLONE_FS)"},
-    Resource{KCMP_SIGHAND, "signal handlers (CLONE_SIGHAND)"},
-};
+constexpr std::array<Kind, static_cast<size_t>(Resource::kCount)> kKinds = {{
+    {KCMP_VM, "address spaces"},
+    {KCMP_FILES, "descriptor tables"},
+    {KCMP_FS, "working directories"},
+    {KCMP_SIGHAND, "signal handlers"},
+}};
 
-Result<void> check_resource(std::span<const TaskHandle* const> tasks, const Resource& resource,
-                            Refusals& refusals) {
+Result<std::vector<size_t>> find_leaders(std::span<const TaskHandle* const> tasks, Kind kind) {
   int error = 0;
-  const auto compare = [&](const TaskHandle* a, const TaskHandle* b) {
-    const long order = syscall(SYS_kcmp, a->pid().value, b->pid().value, resource.type, 0UL, 0UL);
+  const auto compare = [&](size_t a, size_t b) {
+    const long order =
+        syscall(SYS_kcmp, tasks[a]->pid().value, tasks[b]->pid().value, kind.type, 0UL, 0UL);
     if (order < 0) error = errno;
     return order;
   };
-  std::vector<const TaskHandle*> sorted(tasks.begin(), tasks.end());
+  std::vector<size_t> sorted(tasks.size());
+  std::iota(sorted.begin(), sorted.end(), 0);
   // A merge sort: it stays within bounds even if a failing kcmp makes the order inconsistent.
   std::stable_sort(sorted.begin(), sorted.end(),
-                   [&](const auto* a, const auto* b) { return compare(a, b) == 1; });
-  for (size_t i = 1; i < sorted.size(); ++i) {
-    if (compare(sorted[i - 1], sorted[i]) != 0) continue;
-    refusals.add(sorted[i]->pid(), "",
-                 fmt::format("shares its {} with pid {}: that can't be checkpointed yet",
-                             resource.name, sorted[i - 1]->pid().value));
+                   [&](size_t a, size_t b) { return compare(a, b) == 1; });
+  // Stable: the first of those that are the same comes first.
+  std::vector<size_t> leaders(tasks.size());
+  for (size_t i = 0; i < sorted.size(); ++i) {
+    const bool same = i > 0 && compare(sorted[i - 1], sorted[i]) == 0;
+    leaders[sorted[i]] = same ? leaders[sorted[i - 1]] : sorted[i];
   }
-  if (error != 0) return fail_errno(error, fmt::format("kcmp: {}", resource.name));
-  return {};
+  if (error != 0) return fail_errno(error, fmt::format("kcmp: {}", kind.name));
+  return leaders;
 }
 
 }  // namespace
 
-Result<void> check_task_sharing(std::span<const TaskHandle* const> tasks, Refusals& refusals) {
-  if (tasks.size() < 2) return {};
-  for (const Resource& resource : kResources) TRY(check_resource(tasks, resource, refusals));
-  return {};
+Result<TaskSharing> TaskSharing::find(std::span<const TaskHandle* const> tasks) {
+  TaskSharing sharing;
+  for (size_t i = 0; i < kKinds.size(); ++i)
+    sharing.leaders_[i] =
+        tasks.size() < 2 ? std::vector<size_t>(tasks.size()) : TRY(find_leaders(tasks, kKinds[i]));
+  return sharing;
+}
+
+bool TaskSharing::is_shared(Resource resource, size_t task) const {
+  return std::ranges::count(leaders_of(resource), leader(resource, task)) > 1;
 }
 
 }  // namespace cryostat::task

@@ -1,11 +1,13 @@
 #include "engine/task/tree_plan.h"
 
 #include <fmt/format.h>
+#include <linux/sched.h>
 
 #include <algorithm>
 #include <map>
 #include <optional>
 
+#include "engine/task/shared_resources.h"
 #include "proto/task.pb.h"
 
 namespace cryostat::task {
@@ -28,6 +30,7 @@ class Planner {
       TRY(plan_group(i));
     }
     for (const TerminalSession& terminal : terminals_) TRY(plan_terminal(terminal));
+    TRY(check_births());
     return std::move(plan_);
   }
 
@@ -36,6 +39,9 @@ class Planner {
   void find_needs();
   Result<void> place(size_t index);
   Result<void> place_below(size_t index, size_t parent);
+  Result<void> place_sharer(size_t index, size_t parent);
+  bool put_below(size_t index, size_t creator);
+  Result<void> check_births() const;
   Result<size_t> session_placeholder(size_t index, size_t parent, pid_t session);
   Result<void> plan_group(size_t index);
   void add_group_placeholder(pid_t group, size_t parent);
@@ -55,6 +61,7 @@ class Planner {
   std::span<const pb::Task* const> tasks_;
   std::span<const TerminalSession> terminals_;
   TreePlan plan_;
+  std::vector<uint64_t> joined_;  // of each task: what one before it has too
   std::map<pid_t, size_t> by_pid_;
   std::vector<size_t> parents_;  // of each task but the root
   // The session a task must be born into; none: any will do.
@@ -64,6 +71,7 @@ class Planner {
 
 Result<void> Planner::index_tasks() {
   plan_.births.resize(tasks_.size());
+  joined_ = joined_resources(tasks_);
   parents_.assign(tasks_.size(), 0);
   for (size_t i = 0; i < tasks_.size(); ++i) {
     const pb::Task& task = *tasks_[i];
@@ -129,17 +137,64 @@ Result<size_t> Planner::session_placeholder(size_t index, size_t parent, pid_t s
   return birth;
 }
 
-Result<void> Planner::place_below(size_t index, size_t parent) {
-  Birth& above = plan_.births[parent];
+// False when the creator is never in a session that the task can be born into.
+bool Planner::put_below(size_t index, size_t creator) {
+  Birth& above = plan_.births[creator];
   const auto need = needs_[index];
-  if (!need || *need == session(parent)) {
+  if (!need || *need == session(creator)) {
     above.after_session.push_back(index);
+    return true;
+  }
+  if (!leads(creator) || needs_[creator] != need) return false;
+  above.before_session.push_back(index);
+  return true;
+}
+
+// By its parent or the first sibling that has all it is to share.
+Result<void> Planner::place_sharer(size_t index, size_t parent) {
+  const uint64_t wanted = joined_[index];
+  Birth& birth = plan_.births[index];
+  for (size_t creator = parent; creator < index; ++creator) {
+    if (creator != parent && parents_[creator] != parent) continue;
+    const uint64_t common = common_resources(*tasks_[creator], *tasks_[index]);
+    if ((common & wanted) != wanted || !put_below(index, creator)) continue;
+    if ((common & CLONE_SIGHAND) != 0 && (common & CLONE_VM) == 0)
+      return fail(ErrorKind::kImages, fmt::format("pid {}: shares signal handlers without memory",
+                                                  tasks_[index]->pid()));
+    birth.share = common;
+    birth.by_sibling = creator != parent;
     return {};
   }
-  if (leads(parent) && needs_[parent] == need) {
-    above.before_session.push_back(index);
-    return {};
+  return fail(ErrorKind::kRefused,
+              fmt::format("pid {}: shares its {} with tasks of which none that could fork it, its "
+                          "parent or an older sibling, has all of that: that can't be restored yet",
+                          tasks_[index]->pid(), resource_names(wanted)));
+}
+
+// Who is to share with a sibling may have to be forked by it and to fork it.
+Result<void> Planner::check_births() const {
+  std::vector<size_t> next = {0};
+  std::vector<bool> born(plan_.births.size());
+  while (!next.empty()) {
+    const size_t index = next.back();
+    next.pop_back();
+    born[index] = true;
+    const Birth& birth = plan_.births[index];
+    next.insert(next.end(), birth.before_session.begin(), birth.before_session.end());
+    next.insert(next.end(), birth.after_session.begin(), birth.after_session.end());
   }
+  const auto unborn = std::ranges::find(born, false);
+  if (unborn == born.end()) return {};
+  return fail(ErrorKind::kRefused,
+              fmt::format("pid {}: its session and what it shares with a sibling can't both be "
+                          "restored yet",
+                          plan_.births[static_cast<size_t>(unborn - born.begin())].pid));
+}
+
+Result<void> Planner::place_below(size_t index, size_t parent) {
+  if (joined_[index] != 0) return place_sharer(index, parent);
+  if (put_below(index, parent)) return {};
+  const auto need = needs_[index];
   const auto leader = by_pid_.find(*need);
   if (*need == kOuterSession || (leader != by_pid_.end() && parents_[leader->second] != parent) ||
       (leader != by_pid_.end() && leader->second == 0)) {

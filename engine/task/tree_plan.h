@@ -8,6 +8,9 @@
 //  - else by a sibling that leads the session, with CLONE_PARENT (clone(2));
 //  - else, when the leader has ended, by a placeholder: a process with the leader's number, which
 //    lives until all groups exist.
+// What tasks share by clone(2) (address space, descriptor table, working directory, signal
+// handlers) they can only get at their birth: they are forked by a task that has it, their parent
+// or a sibling.
 // A process group can be joined at any time (setpgid(2)); one whose leader has ended gets a
 // placeholder as well.
 #pragma once
@@ -36,6 +39,7 @@ struct Birth {
   size_t task = kPlaceholder;  // index of the task, or a placeholder
   bool leads_session = false;  // calls setsid(2)
   bool by_sibling = false;     // forked with CLONE_PARENT
+  uint64_t share = 0;          // CLONE_VM, … : what it has in common with who forks it
   pid_t group = kInherited;
   std::vector<size_t> before_session;  // births it forks before its setsid
   std::vector<size_t> after_session;   // and after it (or at once when it does not lead one)

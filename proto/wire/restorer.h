@@ -9,6 +9,7 @@
 //   | blob (RX, RW) | arena (RW) | thread stacks, helper stacks (RW) | vDSO parking place |
 //
 // The blob then runs, in this order:
+//   0. meet     (restorer/followers.*)  with tasks that share the address space: one does 1 to 3
 //   1. park     (restorer/vdso.*)       vvar and vDSO move into the area
 //   2. memory   (restorer/memory.*)     unmap all but the area and what is inherited, map every
 //   other VMA, fill, protect, advise
@@ -36,7 +37,7 @@
 namespace cryostat::wire {
 
 inline constexpr uint32_t kRestorerMagic = 0x52535443;  // "CTSR"
-inline constexpr uint32_t kRestorerVersion = 1;
+inline constexpr uint32_t kRestorerVersion = 2;
 
 // Stack of a thread while it runs blob code.
 inline constexpr uint64_t kThreadStackBytes = 8192;
@@ -111,6 +112,11 @@ struct RestorerPlan {
   WireSpan<RestorerThread> threads;
   WireSpan<DescriptorRange> service_fds;
   WireSpan<FileLock> file_locks;  // restorer_files.h
+  // Tasks that share the address space (CLONE_VM) have areas of their own in it. The one that
+  // rebuilds it keeps theirs; it begins when all of them are inside, and they go on when it is
+  // done.
+  WireSpan<AddressRange> followers;  // their areas, ascending
+  uint64_t leader_plan = 0;          // of a follower: the plan of the task that rebuilds; else 0
   // Written by the blob.
   uint32_t step = 0;  // RestorerStep the leader is in
   int32_t error = 0;  // -errno
@@ -118,6 +124,9 @@ struct RestorerPlan {
   // Between the threads (futex words).
   uint32_t threads_done = 0;  // threads but the leader that have finished, failed ones included
   uint32_t threads_failed = 0;
+  // Between the tasks of one address space (futex words).
+  uint32_t followers_inside = 0;
+  uint32_t memory_ready = 0;
 };
 
 }  // namespace cryostat::wire

@@ -74,6 +74,10 @@ CASES = {
     "everything": round_trip("everything"),
     "tree": round_trip("tree"),
     "stop_reports": round_trip("stop_reports"),
+    "sharing": round_trip("sharing"),
+    **{f"sharing_{what}": round_trip("sharing", what)
+       for what in ("vm", "files", "fs", "vm_files", "vm_fs", "vm_sighand", "files_fs", "everything", "nested",
+                    "siblings", "many")},
     # The other mechanisms.
     "memory_kinds_vm_readv": round_trip("memory_kinds", dump=("--transfer=vm-readv",)),
     "memory_exotic_vm_readv": round_trip("memory_exotic", dump=("--transfer=vm-readv",)),

@@ -1,6 +1,8 @@
 // Who forks whom, for histories with sessions and groups.
 #include "engine/task/tree_plan.h"
 
+#include <linux/sched.h>
+
 #include <deque>
 
 #include "proto/task.pb.h"
@@ -100,6 +102,38 @@ TEST_CASE("a foreground group that has ended has a placeholder in its session") 
   CHECK(plan->births[2].gives_up_terminal);
   const TerminalSession leaderless[] = {{30, 30}};
   CHECK(family.plan(leaderless).error().kind() == ErrorKind::kImages);
+}
+
+TEST_CASE("what tasks share they get from who forks them") {
+  Family family;
+  family.add(10, 1, 10, 10).last().set_address_space_id(1);
+  family.add(20, 10, 10, 10).last().set_address_space_id(1);
+  family.last().set_sighand_id(1);
+  family.add(30, 10, 10, 10).last().set_address_space_id(1);
+  family.last().set_sighand_id(1);
+  family.last().set_fs_id(1);
+  family.add(40, 10, 10, 10).last().set_fs_id(1);
+  const auto plan = family.plan();
+  REQUIRE(plan.has_value());
+  CHECK(plan->births[0].after_session == Births{1});
+  CHECK(plan->births[1].share == CLONE_VM);
+  // 30 has the signal handlers of 20, so 20 forks it beside itself.
+  CHECK(plan->births[1].after_session == Births{2});
+  CHECK(plan->births[2].share == (CLONE_VM | CLONE_SIGHAND));
+  CHECK(plan->births[2].by_sibling);
+  CHECK(plan->births[2].after_session == Births{3});
+  CHECK(plan->births[3].share == CLONE_FS);
+}
+
+TEST_CASE("what cousins share is refused by name") {
+  Family family;
+  family.add(10, 1, 10, 10).add(20, 10, 10, 10).add(30, 10, 10, 10);
+  family.add(40, 20, 10, 10).last().set_address_space_id(1);
+  family.add(50, 30, 10, 10).last().set_address_space_id(1);
+  const auto plan = family.plan();
+  REQUIRE_FALSE(plan.has_value());
+  CHECK(plan.error().kind() == ErrorKind::kRefused);
+  CHECK(plan.error().message().find("pid 50: shares its address space") != std::string::npos);
 }
 
 TEST_CASE("a history that can't be repeated is refused by name") {
