@@ -19,7 +19,7 @@ LAYERS = [
     ["infect"],
     ["image"],
     ["memory", "task"],
-    ["net"],
+    ["net", "ipc"],
     ["files"],
     ["dump", "restore"],
     ["cli"],

@@ -81,6 +81,21 @@ class KeptRanges {
   uint64_t vmas_left_;
 };
 
+// Anywhere, since other memory may lie where the rest of the segment would come, then the wanted
+// part is moved to its place (mremap(2)) and the rest detached.
+int attach(wire::RestorerPlan& plan, const wire::PlannedVma& vma) {
+  const long at = raw_syscall(__NR_shmat, static_cast<uint64_t>(int64_t{vma.fd}), 0, vma.map_flags);
+  if (is_syscall_error(at)) return failed_at(plan, vma.start, at);
+  const uint64_t size = vma.end - vma.start;
+  const auto from = static_cast<uint64_t>(at) + vma.file_offset_bytes;
+  const long moved =
+      raw_syscall(__NR_mremap, from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, vma.start);
+  if (is_syscall_error(moved)) return failed_at(plan, vma.start, moved);
+  // Fails when nothing is left there.
+  raw_syscall(__NR_shmdt, static_cast<uint64_t>(at));
+  return 0;
+}
+
 }  // namespace
 
 int unmap_others(wire::RestorerPlan& plan, void* arena) {
@@ -106,6 +121,10 @@ int map_areas(wire::RestorerPlan& plan, void* arena) {
   for (uint64_t i = 0; i < plan.memory.vmas.count; ++i) {
     const wire::PlannedVma& vma = vmas[i];
     if (vma.inherited != 0) continue;
+    if (vma.attached != 0) {
+      if (const int error = attach(plan, vma)) return error;
+      continue;
+    }
     const auto fd = static_cast<uint64_t>(int64_t{vma.fd});
     const long at = raw_syscall(__NR_mmap, vma.start, vma.end - vma.start, vma.map_protection,
                                 vma.map_flags | MAP_FIXED_NOREPLACE, fd, vma.file_offset_bytes);

@@ -18,6 +18,7 @@
 #include "engine/files/collect.h"
 #include "engine/image/checkpoint_writer.h"
 #include "engine/image/stage_times.h"
+#include "engine/ipc/namespace.h"
 #include "engine/memory/increment.h"
 #include "engine/memory/mapped_file_table.h"
 #include "engine/memory/shared_memory.h"
@@ -93,6 +94,7 @@ class Dump {
   Result<void> collect();
   Result<void> collect_tree();
   void describe_sharing(std::span<pb::Task* const> live);
+  Result<void> collect_ipc();
   Result<void> write_memory();
   Result<void> write_copies();
   Result<void> cure();
@@ -118,6 +120,7 @@ class Dump {
   std::optional<memory::Increment> increment_;
   Refusals refusals_;
   memory::SharedMemoryTable shared_memory_;
+  std::optional<pb::IpcNamespace> ipc_;  // when the target has one of its own
   memory::MappedFileTable mapped_files_;
   std::optional<memory::SmapsReader> smaps_;
   std::vector<const pb::Task*> tasks_;  // live ones and zombies, parents first
@@ -183,10 +186,16 @@ Result<void> Dump::collect() {
   }
   {
     const Span span("collect memory");
+    TRY(ipc::check_members(tree_->handles(), refusals_));
+    if (TRY(ipc::is_of_target(tree_->root().handle()))) shared_memory_.allow_sysv();
     uint32_t id = 0;
     for (const auto& [task, sharers] : tree_->spaces())
       TRY(task->collect_memory(++id, sharers, options_, *smaps_, shared_memory_, mapped_files_,
                                refusals_));
+  }
+  {
+    const Span span("collect IPC");
+    TRY(collect_ipc());
   }
   {
     const Span span("collect files");
@@ -210,6 +219,12 @@ Result<void> Dump::collect() {
             files_->description_count(), shared_memory_.objects().size());
   TRY(refusals_.check());
   return stop_.check();
+}
+
+// Behind the address spaces: what they have attached is known then.
+Result<void> Dump::collect_ipc() {
+  if (!shared_memory_.sysv_allowed()) return {};
+  return ipc::collect_namespace(tree_->root().handle(), shared_memory_, refusals_, ipc_.emplace());
 }
 
 // What the tasks are to each other: refused as long as the tree could not be restored.
@@ -318,6 +333,7 @@ Result<void> Dump::commit() {
   for (const pb::Task& zombie : tree_->zombies())
     TRY(writer_->append(image::FileType::kTasks, zombie));
   TRY(memory::write_memory_objects(mapped_files_, shared_memory_, *writer_));
+  if (ipc_) TRY(writer_->append(image::FileType::kMemory, *ipc_));
   TRY(writer_->append(image::FileType::kStats, outcome().stats));
   pb::Manifest manifest = make_manifest(tasks_, options_);
   increment_->describe(manifest);

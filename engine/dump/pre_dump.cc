@@ -13,6 +13,7 @@
 #include "engine/dump/tree.h"
 #include "engine/image/checkpoint_writer.h"
 #include "engine/image/stage_times.h"
+#include "engine/ipc/namespace.h"
 #include "engine/memory/dump_pages.h"
 #include "engine/memory/increment.h"
 #include "engine/memory/mapped_file_table.h"
@@ -61,6 +62,7 @@ class PreDump {
   std::vector<memory::SpaceIncrement> changes_;  // of each address space
   Refusals refusals_;
   memory::SharedMemoryTable shared_memory_;
+  std::optional<pb::IpcNamespace> ipc_;
   memory::MappedFileTable mapped_files_;
   memory::PageCounts pages_;
 };
@@ -108,11 +110,14 @@ Result<void> PreDump::look() {
 // What a dump would refuse is refused now.
 Result<void> PreDump::collect_memory() {
   uint32_t id = 0;
+  if (TRY(ipc::is_of_target(tree_->root().handle()))) shared_memory_.allow_sysv();
   memory::SmapsReader smaps;  // was asked for nothing yet: it reads when it is a task's turn
   for (const auto& task : tree_->live()) TRY(task->collect_task(refusals_));
   for (const auto& [task, sharers] : tree_->spaces())
     TRY(task->collect_memory(++id, sharers, options_, smaps, shared_memory_, mapped_files_,
                              refusals_));
+  if (shared_memory_.sysv_allowed())
+    TRY(ipc::collect_namespace(tree_->root().handle(), shared_memory_, refusals_, ipc_.emplace()));
   TRY(refusals_.check());
   for (const auto& [task, sharers] : tree_->spaces())
     changes_.push_back(TRY(increment_->begin(task->handle(), task->infected(), task->space())));
@@ -148,6 +153,7 @@ Result<void> PreDump::commit() {
       TRY(memory::write_address_space(task->space(), mapped_files_, *writer_));
   }
   TRY(memory::write_memory_objects(mapped_files_, shared_memory_, *writer_));
+  if (ipc_) TRY(writer_->append(image::FileType::kMemory, *ipc_));
   TRY(writer_->append(image::FileType::kStats, outcome().stats));
   pb::Manifest manifest = make_manifest(tasks, options_);
   manifest.set_pre_dump(true);

@@ -120,15 +120,16 @@ void refuse_foreign_program(const TaskHandle& target, Refusals& refusals) {
                                              : "32-bit programs can't be checkpointed");
 }
 
+// IPC namespaces are another matter (ipc::check_members).
 Result<void> refuse_foreign_namespaces(const TaskHandle& target, Refusals& refusals) {
   struct Namespace {
     const char* file;
     const char* name;
   };
   static constexpr std::array kNamespaces = {
-      Namespace{"user", "user"},     Namespace{"pid", "pid"},   Namespace{"mnt", "mount"},
-      Namespace{"net", "network"},   Namespace{"ipc", "IPC"},   Namespace{"uts", "UTS"},
-      Namespace{"cgroup", "cgroup"}, Namespace{"time", "time"},
+      Namespace{"user", "user"},   Namespace{"pid", "pid"}, Namespace{"mnt", "mount"},
+      Namespace{"net", "network"}, Namespace{"uts", "UTS"}, Namespace{"cgroup", "cgroup"},
+      Namespace{"time", "time"},
   };
   const ProcDir self = TRY(ProcDir::open("/proc/self"));
   for (const Namespace& kind : kNamespaces) {

@@ -5,6 +5,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "proto/files.pb.h"
+#include "proto/ipc.pb.h"
 #include "proto/manifest.pb.h"
 #include "proto/mm.pb.h"
 #include "proto/pagemap.pb.h"
@@ -39,7 +40,7 @@ std::unique_ptr<google::protobuf::Message> make_message(uint32_t tag) {
   const auto* prototype =
       prototype_among<pb::Manifest, pb::Task, pb::Thread, pb::AddressSpace, pb::Vma, pb::MappedFile,
                       pb::SharedMemory, pb::Description, pb::GhostData, pb::DescriptorTable,
-                      pb::PageRuns, pb::DumpStats, pb::RestoreStats>(tag);
+                      pb::PageRuns, pb::DumpStats, pb::RestoreStats, pb::IpcNamespace>(tag);
   return std::unique_ptr<google::protobuf::Message>(prototype == nullptr ? nullptr
                                                                          : prototype->New());
 }

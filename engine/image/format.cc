@@ -39,6 +39,7 @@ std::string_view record_name(uint32_t tag) {
       "MappedFile", "SharedMemory", "Description", "GhostData", "DescriptorTable", "PageRuns",
       "DumpStats",  "RestoreStats"};
   if (tag == RecordTag<pb::PageBlocks>::value) return "PageBlocks";
+  if (tag == RecordTag<pb::IpcNamespace>::value) return "IpcNamespace";
   return tag < std::size(kNames) ? kNames[tag] : std::string_view();
 }
 

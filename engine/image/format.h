@@ -11,6 +11,7 @@ class Description;
 class DescriptorTable;
 class DumpStats;
 class GhostData;
+class IpcNamespace;
 class Manifest;
 class MappedFile;
 class PageBlocks;
@@ -92,6 +93,7 @@ CRYOSTAT_RECORD_TAG(PageRuns, 11);
 CRYOSTAT_RECORD_TAG(DumpStats, 12);
 CRYOSTAT_RECORD_TAG(RestoreStats, 13);
 CRYOSTAT_RECORD_TAG(PageBlocks, 20);
+CRYOSTAT_RECORD_TAG(IpcNamespace, 95);
 #undef CRYOSTAT_RECORD_TAG
 
 // "Task" for 2; empty for numbers this build does not know.

@@ -100,11 +100,35 @@ Result<void> add_record(MmImage& image, const RecordReader& records, const Recor
       return records.fail_at(record, "ids are not in order");
     return {};
   }
+  if (record.is<pb::IpcNamespace>()) {
+    if (image.ipc) return records.fail_at(record, "two IPC namespaces");
+    image.ipc = TRY(records.parse<pb::IpcNamespace>(record));
+    return {};
+  }
   image.shared.push_back(TRY(records.parse<pb::SharedMemory>(record)));
   if (image.shared.back().id() != image.shared.size())
     return records.fail_at(record, "ids are not in order");
   if (const auto wrong = wrong_with(image.shared.back()); !wrong.empty())
     return records.fail_at(record, wrong);
+  return {};
+}
+
+// Each segment has its memory, and the memory its segment.
+Result<void> check_segments(const MmImage& image, const std::string& path) {
+  size_t segments = 0;
+  for (const auto& shared : image.shared)
+    segments += shared.kind() == pb::SharedMemory::SYSV ? 1 : 0;
+  const pb::IpcNamespace none;
+  for (const auto& segment : (image.ipc ? *image.ipc : none).segments()) {
+    const auto* const shared = image.shared_memory(segment.shared_memory_id());
+    if (shared == nullptr || shared->kind() != pb::SharedMemory::SYSV ||
+        shared->sysv_id() != segment.id() || segments-- == 0)
+      return fail(ErrorKind::kImages,
+                  fmt::format("{}: System V segment {} has no memory", path, segment.id()));
+  }
+  if (segments != 0)
+    return fail(ErrorKind::kImages,
+                fmt::format("{}: memory of a System V segment that is not there", path));
   return {};
 }
 
@@ -115,7 +139,7 @@ Result<void> check_references(const MmImage& image, const std::string& path) {
         return fail(ErrorKind::kImages,
                     fmt::format("{}: mapping {:x}-{:x} names an object that is not there", path,
                                 vma.start(), vma.end()));
-  return {};
+  return check_segments(image, path);
 }
 
 }  // namespace

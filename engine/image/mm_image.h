@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "engine/base/error.h"
+#include "proto/ipc.pb.h"
 #include "proto/mm.pb.h"
 
 namespace cryostat::image {
@@ -20,6 +22,7 @@ struct MmImage {
   std::vector<AddressSpaceImage> spaces;
   std::vector<pb::MappedFile> files;     // id n is element n-1
   std::vector<pb::SharedMemory> shared;  // id n is element n-1
+  std::optional<pb::IpcNamespace> ipc;   // of a target that has one of its own
 
   // nullptr when there is none.
   const AddressSpaceImage* space(uint32_t id) const;

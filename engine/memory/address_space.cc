@@ -240,6 +240,24 @@ Result<void> write_address_space(const AddressSpaceState& state, MappedFileTable
   return {};
 }
 
+namespace {
+
+pb::SharedMemory::Kind kind_of(SharedMemoryKind kind) {
+  switch (kind) {
+    case SharedMemoryKind::kAnonymousShared:
+      return pb::SharedMemory::ANONYMOUS_SHARED;
+    case SharedMemoryKind::kMemfd:
+      return pb::SharedMemory::MEMFD;
+    case SharedMemoryKind::kDeletedFile:
+      return pb::SharedMemory::DELETED_FILE;
+    case SharedMemoryKind::kSysv:
+      return pb::SharedMemory::SYSV;
+  }
+  return pb::SharedMemory::ANONYMOUS_SHARED;
+}
+
+}  // namespace
+
 Result<void> write_memory_objects(MappedFileTable& mapped_files,
                                   const SharedMemoryTable& shared_memory,
                                   image::CheckpointWriter& writer) {
@@ -249,10 +267,8 @@ Result<void> write_memory_objects(MappedFileTable& mapped_files,
   for (const SharedMemoryObject& object : shared_memory.objects()) {
     pb::SharedMemory record;
     record.set_id(object.id);
-    record.set_kind(object.kind == SharedMemoryKind::kMemfd ? pb::SharedMemory::MEMFD
-                    : object.kind == SharedMemoryKind::kDeletedFile
-                        ? pb::SharedMemory::DELETED_FILE
-                        : pb::SharedMemory::ANONYMOUS_SHARED);
+    record.set_kind(kind_of(object.kind));
+    if (object.kind == SharedMemoryKind::kSysv) record.set_sysv_id(static_cast<int>(object.inode));
     record.set_size_bytes(object.size_bytes);
     record.set_name(object.name);
     record.set_seals(object.seals);

@@ -5,6 +5,7 @@
 #include <linux/mman.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 
 #include <algorithm>
 #include <bit>
@@ -106,6 +107,15 @@ Result<std::vector<bool>> find_filled(const std::vector<pb::Vma>& vmas,
   return filled;
 }
 
+// A System V segment is attached, not mapped.
+void plan_attachment(const pb::Vma& vma, const pb::SharedMemory& segment,
+                     wire::PlannedVma& planned) {
+  planned.attached = 1;
+  planned.fd = segment.sysv_id();
+  planned.map_flags = vma.file_writable() ? 0 : SHM_RDONLY;
+  planned.map_protection = PROT_READ | (vma.file_writable() ? PROT_WRITE : 0);
+}
+
 Result<wire::PlannedVma> plan_vma(const MemoryPlanInput& input, const pb::Vma& vma, bool filled,
                                   WireArena& arena) {
   wire::PlannedVma planned;
@@ -116,6 +126,9 @@ Result<wire::PlannedVma> plan_vma(const MemoryPlanInput& input, const pb::Vma& v
   planned.map_flags = map_flags(vma);
   planned.protection = vma.protection();
   planned.map_protection = vma.protection();
+  const pb::SharedMemory* const object = input.mm.shared_memory(vma.shared_memory_id());
+  if (object != nullptr && object->kind() == pb::SharedMemory::SYSV)
+    plan_attachment(vma, *object, planned);
   // An area that was once writable is accounted (overcommit) and stays so: map it writable first.
   if (!vma.shared() && (filled || vma.account()))
     planned.map_protection = (vma.protection() & ~uint32_t{PROT_EXEC}) | PROT_READ | PROT_WRITE;

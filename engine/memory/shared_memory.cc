@@ -25,7 +25,10 @@ Result<uint32_t> SharedMemoryTable::intern(int fd, SharedMemoryKind kind, std::s
   struct stat status = {};
   if (fstat(fd, &status) != 0) return fail_errno(fmt::format("stat shared memory `{}`", name));
   const auto key = std::pair(status.st_dev, status.st_ino);
-  if (const auto known = ids_.find(key); known != ids_.end()) return known->second;
+  const bool sysv = kind == SharedMemoryKind::kSysv;
+  if (sysv && find_sysv(static_cast<int>(status.st_ino)) != 0)
+    return find_sysv(static_cast<int>(status.st_ino));
+  if (const auto known = ids_.find(key); !sysv && known != ids_.end()) return known->second;
 
   const std::string link = fmt::format("/proc/self/fd/{}", fd);
   SharedMemoryObject object;
@@ -45,8 +48,16 @@ Result<uint32_t> SharedMemoryTable::intern(int fd, SharedMemoryKind kind, std::s
   object.device = status.st_dev;
   object.inode = status.st_ino;
   objects_.push_back(std::move(object));
-  ids_[key] = objects_.back().id;
+  if (sysv)
+    segments_[static_cast<int>(key.second)] = objects_.back().id;
+  else
+    ids_[key] = objects_.back().id;
   return objects_.back().id;
+}
+
+uint32_t SharedMemoryTable::find_sysv(int segment) const {
+  const auto known = segments_.find(segment);
+  return known == segments_.end() ? 0 : known->second;
 }
 
 uint32_t SharedMemoryTable::find(dev_t device, ino_t inode) const {

@@ -16,7 +16,7 @@
 
 namespace cryostat::memory {
 
-enum class SharedMemoryKind : uint8_t { kAnonymousShared, kMemfd, kDeletedFile };
+enum class SharedMemoryKind : uint8_t { kAnonymousShared, kMemfd, kDeletedFile, kSysv };
 
 struct SharedMemoryObject {
   uint32_t id = 0;  // from 1
@@ -44,11 +44,20 @@ class SharedMemoryTable {
   // 0 when there is no such object.
   uint32_t find(dev_t device, ino_t inode) const;
 
+  // System V segments belong to the target, which lives in an IPC namespace of its own.
+  void allow_sysv() { sysv_allowed_ = true; }
+  bool sysv_allowed() const { return sysv_allowed_; }
+  // By the number of the segment; 0 when there is no such object.
+  uint32_t find_sysv(int segment) const;
+
   const std::vector<SharedMemoryObject>& objects() const { return objects_; }  // id n is n-1
 
  private:
   std::vector<SharedMemoryObject> objects_;
   std::map<std::pair<dev_t, ino_t>, uint32_t> ids_;
+  // Their inode number is that of the segment, which other memory may have as well.
+  std::map<int, uint32_t> segments_;
+  bool sysv_allowed_ = false;
 };
 
 }  // namespace cryostat::memory

@@ -15,6 +15,7 @@
 #include "engine/image/mm_image.h"
 #include "engine/image/pagemap_image.h"
 #include "engine/memory/stored_pages.h"
+#include "engine/memory/sysv_segment.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -90,6 +91,7 @@ Result<UniqueFd> create_deleted_file(const pb::SharedMemory& object) {
 }
 
 Result<void> set_attributes(int fd, const pb::SharedMemory& object) {
+  if (object.kind() == pb::SharedMemory::SYSV) return {};  // it has them
   struct stat now = {};
   if (fstat(fd, &now) != 0) return creation_failure(object, "stat");
   if (static_cast<uint64_t>(now.st_size) != object.size_bytes() &&
@@ -192,6 +194,8 @@ Result<UniqueFd> create_object(const image::MmImage& mm, const pb::SharedMemory&
       return create_anonymous(object, is_no_reserve(mm, object.id()));
     case pb::SharedMemory::DELETED_FILE:
       return create_deleted_file(object);
+    case pb::SharedMemory::SYSV:
+      return open_sysv_segment(object.sysv_id());
     default:
       return fail(ErrorKind::kImages, fmt::format("shared memory {} is of unknown kind {}",
                                                   object.id(), static_cast<int>(object.kind())));

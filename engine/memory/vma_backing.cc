@@ -21,6 +21,7 @@ namespace cryostat::memory {
 namespace {
 
 constexpr std::string_view kDeleted = " (deleted)";
+constexpr std::string_view kSysvPrefix = "/SYSV";
 constexpr std::string_view kMemfdPrefix = "/memfd:";
 
 VmaBacking refused(std::string reason) {
@@ -57,7 +58,7 @@ std::string_view refused_by_name(std::string_view path) {
       {"anon_inode:bpf", "BPF map mapping can't be checkpointed"},
       {"anon_inode:", "mapping of a kernel object can't be checkpointed"},
       {"socket:", "packet socket ring can't be checkpointed"},
-      {"/SYSV", "System V shared memory can't be checkpointed"},
+      {kSysvPrefix, "System V shared memory of cr-dump's own IPC namespace can't be checkpointed"},
       {"/secretmem", "secret memory (memfd_secret(2)) can't be checkpointed"},
       {"/dmabuf:", "DMA buffer can't be checkpointed"},
       {"/i915", "graphics memory can't be checkpointed"},
@@ -98,7 +99,8 @@ Failure map_files_failure(int errno_value, const std::string& what) {
 }  // namespace
 
 Result<VmaBacking> BackingFinder::find(const procfs::SmapsEntry& entry) {
-  if (const auto reason = refused_by_name(entry.name); !reason.empty())
+  const bool own_segment = shared_memory_.sysv_allowed() && entry.name.starts_with(kSysvPrefix);
+  if (const auto reason = refused_by_name(entry.name); !reason.empty() && !own_segment)
     return refused(std::string(reason));
   MappedFileTable::Use use;
   use.executable = entry.executable;
@@ -182,6 +184,8 @@ Result<VmaBacking> BackingFinder::find_object(const Subject& subject, bool share
   if (!fd)
     return map_files_failure(errno, fmt::format("open {}/{}", task_.proc().path(), subject.link));
   using enum SharedMemoryKind;
+  if (subject.path.starts_with(kSysvPrefix))
+    return object_backing(TRY(shared_memory_.intern(fd.get(), kSysv, "")));
   if (subject.path.starts_with(kMemfdPrefix))
     return object_backing(
         TRY(shared_memory_.intern(fd.get(), kMemfd, subject.path.substr(kMemfdPrefix.size()))));

@@ -49,6 +49,12 @@ ObjectOwners::ObjectOwners(const image::CheckpointImages& images,
       if (owners_[object] != i) shared_[object] = true;
     }
   }
+  // Segments that nobody has attached are filled by the root.
+  for (const pb::SharedMemory& object : images.mm.shared) {
+    if (object.kind() != pb::SharedMemory::SYSV || is_used(object.id())) continue;
+    used_.front().push_back(object.id());
+    owners_[object.id()] = 0;
+  }
 }
 
 }  // namespace cryostat::restore

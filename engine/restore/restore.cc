@@ -1,6 +1,7 @@
 #include "engine/restore/restore.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,8 @@
 #include "engine/image/chain.h"
 #include "engine/image/checkpoint_images.h"
 #include "engine/image/stage_times.h"
+#include "engine/ipc/namespace.h"
+#include "engine/ipc/namespace_scope.h"
 #include "engine/memory/mapped_file_check.h"
 #include "engine/memory/memory_plan.h"
 #include "engine/restore/blob_run.h"
@@ -71,6 +74,7 @@ class Restore {
   HostedTree hosted_tree();
   Result<void> rebuild();
   Result<void> finish();
+  Result<void> finish_ipc();
   Result<void> release();
   Result<void> load_pages();
   Result<void> verify_pages();
@@ -154,6 +158,7 @@ Result<void> Restore::plan() {
                       .inherited = options_.inherited},
                      report_);
   TRY(memory::check_mapped_files(images_.mm, report_));
+  if (images_.mm.ipc) ipc::check_namespace(*images_.mm.ipc, report_);
   check_nodes(images_, report_);
   descriptions_.emplace(images_.files);
   objects_.emplace(images_, *descriptions_);
@@ -230,6 +235,11 @@ Result<void> Restore::create_tasks() {
       roles_,
       {memory::store_files(*chain_), terminal_.get(), options_.inherited, std::move(pty_masters)},
       staged_ ? &*staged_ : nullptr});
+  std::optional<ipc::NamespaceScope> namespace_scope;  // the tasks are born in it
+  if (images_.mm.ipc) {
+    namespace_scope.emplace(TRY(ipc::NamespaceScope::create()));
+    TRY_IN(ipc::fill_namespace(*images_.mm.ipc), "IPC namespace");
+  }
   hosted_.emplace(hosted_tree());
   bool seccomp = false;
   for (const size_t i : live_)
@@ -264,9 +274,15 @@ Result<void> Restore::rebuild() {
   return done;
 }
 
+Result<void> Restore::finish_ipc() {
+  const ProcDir root = TRY(ProcDir::open(fmt::format("/proc/{}", created_->root().pid.value)));
+  return ipc::finish_namespace(*images_.mm.ipc, root.fd());
+}
+
 Result<void> Restore::finish() {
   const Span span("finish");
   TRY(seals_->set());
+  if (images_.mm.ipc) TRY(finish_ipc());
   const auto& tasks = created_->tasks();
   std::map<pid_t, ChildReports> reports;  // by parent
   // Children first: their stops are over before their parents have their signals.

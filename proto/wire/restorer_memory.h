@@ -34,8 +34,8 @@ struct PlannedVma {
   uint32_t advice = 0;          // VmaAdvice
   uint32_t protection_key = 0;
   uint32_t inherited = 0;  // 1: is there already, with map_protection and huge page advice
-  uint32_t reserved = 0;
-  WireSpan<char> name;  // PR_SET_VMA_ANON_NAME, with its NUL; empty: none
+  uint32_t attached = 0;   // 1: part of System V segment `fd`; map_flags are those of shmat(2)
+  WireSpan<char> name;     // PR_SET_VMA_ANON_NAME, with its NUL; empty: none
 };
 
 // The same layout as struct iovec.

@@ -59,6 +59,7 @@ FileType file_of(uint8_t tag) {
     case 5:
     case 6:
     case 7:
+    case 95:
       return FileType::kMemory;
     case 8:
     case 9:

@@ -10,6 +10,7 @@ VERSION = 1
 RECORD_TYPES = {
     1: "Manifest", 2: "Task", 3: "Thread", 4: "AddressSpace", 5: "Vma", 6: "MappedFile", 7: "SharedMemory",
     8: "Description", 9: "GhostData", 10: "DescriptorTable", 11: "PageRuns", 12: "DumpStats", 13: "RestoreStats",
+    95: "IpcNamespace",
 }
 FILE_TYPES = {
     "manifest.img": 1, "tasks.img": 2, "mm.img": 3, "files.img": 4, "pagemap.img": 5, "stats.img": 6,

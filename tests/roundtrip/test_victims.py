@@ -68,6 +68,7 @@ CASES = {
     "bpf_maps": round_trip("bpf_maps"),
     "message_queue": round_trip("message_queue"),
     "locks": round_trip("locks", dump=("--file-locks",)),
+    "sysv_ipc": round_trip("sysv_ipc"),
     "robust": round_trip("robust"),
     "still_picture": round_trip("still_picture"),
     "untouched": round_trip("untouched"),
