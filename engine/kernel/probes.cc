@@ -91,7 +91,8 @@ Finding in_child(const std::function<int()>& ask) {
   return by_errno(WEXITSTATUS(status) == 0, WEXITSTATUS(status));
 }
 
-Finding probe_pagemap_scan() {
+// Asks PAGEMAP_SCAN for pages with one of `flags`.
+Finding probe_page_flags(uint64_t flags) {
   const UniqueFd pagemap(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
   const ProbePage page;
   if (!pagemap || !page.valid()) return no(errno_name(errno));
@@ -99,23 +100,14 @@ Finding probe_pagemap_scan() {
   PageQuery query;
   query.start = page.start();
   query.end = page.start() + kPage;
-  query.any_of = query.report = kPageIsPresent | kPageIsSwapped;
+  query.any_of = query.report = flags;
   const auto answer = scan_pages(pagemap.get(), query, regions);
   return answer ? yes() : no(errno_name(answer.error().errno_value()));
 }
 
-Finding probe_pagemap_guard() {
-  const UniqueFd pagemap(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
-  const ProbePage page;
-  if (!pagemap || !page.valid()) return no(errno_name(errno));
-  std::array<PageRegion, 1> regions;
-  PageQuery query;
-  query.start = page.start();
-  query.end = page.start() + kPage;
-  query.any_of = query.report = kPageIsGuard;
-  const auto answer = scan_pages(pagemap.get(), query, regions);
-  return answer ? yes() : no(errno_name(answer.error().errno_value()));
-}
+Finding probe_pagemap_scan() { return probe_page_flags(kPageIsPresent | kPageIsSwapped); }
+
+Finding probe_pagemap_guard() { return probe_page_flags(kPageIsGuard); }
 
 Finding probe_guard_regions() {
   const ProbePage page;

@@ -56,6 +56,16 @@ def settled(pid):
     return not alive(pid) or (bool(pending) and "\nTracerPid:\t0\n" in status and not any(mask & 0x100 for mask in pending))
 
 
+def snapshot_if_alive(victim):
+    """None when it is gone, or goes meanwhile: a SIGKILL that was taken shows nowhere before the end."""
+    try:
+        taken = victim.snapshot() if alive(victim.pid) else None
+    except (FileNotFoundError, ProcessLookupError):
+        wait_for(lambda: not alive(victim.pid), f"{victim.pid} to end as its files in /proc did")
+        return None
+    return taken if alive(victim.pid) else None
+
+
 def rolled_back(victim):
     wait_for(lambda: not workers(), "the worker to roll back")
     for pid in [victim.pid, *descendants(victim.pid)]:
@@ -244,8 +254,9 @@ def kill_restores(test, name, rounds):
         wait_for(lambda: not workers(), "the restore to end")
         for pid in tree:
             wait_for(lambda: settled(pid), f"the kernel to have done its part with {pid}")
-        if alive(victim.pid):
-            lines = snapshot.restored_differences(before, victim.snapshot())
+        after = snapshot_if_alive(victim)
+        if after is not None:
+            lines = snapshot.restored_differences(before, after)
             test.check(not lines, f"round {number}: half restored:\n  " + "\n  ".join(lines))
             now = test.tree(victim.pid)
             test.check(now.keys() == tree.keys(), f"round {number}: tree {now}, was {tree}")

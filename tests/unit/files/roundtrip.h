@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
 
@@ -25,6 +26,9 @@
 
 namespace cryostat::files {
 
+// What a check in the restored child returns when it is content: no text.
+inline const std::string kNothingWrong;
+
 // A folder that is removed again.
 class TempFolder {
  public:
@@ -40,6 +44,12 @@ class TempFolder {
  private:
   std::string path_;
 };
+
+inline void fill(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
+
+inline std::string link_of(int fd) {
+  return std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd)).string();
+}
 
 // A child with /dev/null as its descriptors 0 to 2 and what `setup` opens, stopped.
 class Subject {
@@ -128,7 +138,7 @@ inline std::string restored(const image::FilesImage& image,
   return text;
 }
 
-// The whole way; "" when `verify` is content in the restored child.
+// The whole way; kNothingWrong when `verify` is content in the restored child.
 inline std::string roundtrip(const std::function<void()>& setup,
                              const std::function<std::string()>& verify) {
   const Subject subject(setup);

@@ -8,28 +8,14 @@
 #include "engine/ptrace/seized_task.h"
 #include "tests/support/catch.h"
 #include "tests/support/child.h"
+#include "tests/unit/infect/watch_registers.h"
 
 namespace cryostat {
 namespace {
 
 using testing::Child;
 using testing::SharedWords;
-
-// Counts rounds in word 0 and registers that changed in word 1.
-int watch_registers(SharedWords& words) {
-  for (;;) {
-    uint64_t rbx = 0, r12 = 0, xmm = 0;
-    asm volatile(
-        "mov $0x1111, %%rbx\n\t mov $0x2222, %%r12\n\t mov $0x3333, %%r15\n\t"
-        "movq %%r15, %%xmm7\n\t mov $20000, %%ecx\n\t 1: dec %%ecx\n\t jnz 1b\n\t"
-        "mov %%rbx, %0\n\t mov %%r12, %1\n\t movq %%xmm7, %2"
-        : "=r"(rbx), "=r"(r12), "=r"(xmm)
-        :
-        : "rax", "rbx", "rcx", "r12", "r15", "xmm7", "memory", "cc");
-    if (rbx != 0x1111 || r12 != 0x2222 || xmm != 0x3333) ++words.word[1];
-    ++words.word[0];
-  }
-}
+using testing::watch_registers;
 
 // Freezes, infects and goes on calling until it is killed.
 int act_as_engine(pid_t target, bool with_channel) {

@@ -12,37 +12,19 @@
 #include "engine/ptrace/seized_task.h"
 #include "tests/support/catch.h"
 #include "tests/support/child.h"
+#include "tests/unit/infect/watch_registers.h"
 
 namespace cryostat {
 namespace {
 
 using testing::Child;
 using testing::SharedWords;
+using testing::watch_registers;
 using Mode = SeizedTask::Mode;
-using wire::ParasiteOp;
 
 const StopRequest kNoStop;
 
 Deadline soon() { return Deadline::in(std::chrono::seconds(5)); }
-
-// Values in every register class that a wrong cure would change; counts rounds in word 0 and
-// differences in word 1.
-int watch_registers(SharedWords& words) {
-  for (;;) {
-    uint64_t rbx = 1, r12 = 2, xmm = 0;
-    asm volatile(
-        "mov $0x1111, %%rbx\n\t mov $0x2222, %%r12\n\t mov $0x3333, %%r15\n\t"
-        "movq %%r15, %%xmm7\n\t std\n\t"
-        "mov $100000, %%ecx\n\t 1: dec %%ecx\n\t jnz 1b\n\t"
-        "pushfq\n\t pop %%rax\n\t cld\n\t test $0x400, %%eax\n\t jnz 2f\n\t mov $0, %%ebx\n\t 2:"
-        "mov %%rbx, %0\n\t mov %%r12, %1\n\t movq %%xmm7, %2"
-        : "=r"(rbx), "=r"(r12), "=r"(xmm)
-        :
-        : "rax", "rbx", "rcx", "r12", "r15", "xmm7", "memory", "cc");
-    if (rbx != 0x1111 || r12 != 0x2222 || xmm != 0x3333) ++words.word[1];
-    ++words.word[0];
-  }
-}
 
 struct Infected {
   explicit Infected(pid_t pid) {
