@@ -20,6 +20,7 @@ Runs in pid and mount namespaces of its own (as root).
 import argparse
 import ctypes
 import json
+import mmap
 import os
 import platform
 import shlex
@@ -39,6 +40,20 @@ WAIT_SECONDS = 120
 
 class Failed(Exception):
     """A command or a target that did not do what it should."""
+
+
+MADV_POPULATE_WRITE = 23    # madvise(2), Linux 5.14
+
+
+def warm_free_memory(bytes_):
+    """Touches as much memory as the next step takes, and gives it back.
+
+    A virtual machine's free pages may lie with its host (free page reporting): the first to take them pays
+    for them many times over. Whoever is measured must find them in the same state.
+    """
+    if bytes_:
+        with mmap.mmap(-1, bytes_, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+            memory.madvise(MADV_POPULATE_WRITE)
 
 
 def wait_for(condition, what):
@@ -183,9 +198,14 @@ class Bench:
         values = self.samples.get((work, engine, measure))
         return statistics.median(values) if values else None
 
-    def run(self, command):
-        """Runs one command under programs/measure.cc: (wall seconds, peak bytes, its output)."""
+    def settle(self, memory_bytes):
+        """Brings disk and free memory into the state every measured step starts from."""
         os.sync()
+        warm_free_memory(2 * memory_bytes)
+
+    def run(self, command, memory_bytes=0):
+        """Runs one command under programs/measure.cc: (wall seconds, peak bytes, its output)."""
+        self.settle(memory_bytes)
         output = os.path.join(self.work, "output")
         done = subprocess.run([self.program("measure"), output] + command, check=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
@@ -218,19 +238,19 @@ class Bench:
             target.wait_ticking()
             self.clear_images()
             target.set_word(Target.GAP, 0)
-            self.run(engine.dump(target, self.images, True))
+            self.run(engine.dump(target, self.images, True), memory_bytes)
             target.wait_ticking()
             self.add(work, engine.name, "freeze", target.word(Target.GAP) / 1e9)
 
             self.clear_images()
-            wall, rss, text = self.run(engine.dump(target, self.images, False))
+            wall, rss, text = self.run(engine.dump(target, self.images, False), memory_bytes)
             self.add(work, engine.name, "dump", wall)
             self.add(work, engine.name, "dump memory", rss)
             self.add(work, engine.name, "image", self.image_bytes())
             self.keep_stages(work, engine, "dump", text)
             target.wait_gone()
 
-            wall, rss, text = self.run(engine.restore(self.images))
+            wall, rss, text = self.run(engine.restore(self.images), memory_bytes)
             self.add(work, engine.name, "restore", wall)
             self.add(work, engine.name, "restore memory", rss)
             self.keep_stages(work, engine, "restore", text)
@@ -241,7 +261,7 @@ class Bench:
             target.end()
 
     def floor(self, work, memory_bytes):
-        os.sync()
+        self.settle(2 * memory_bytes)   # its own memory, and the file's
         file = os.path.join(self.work, "floor")
         done = subprocess.run([self.program("floor"), file, str(memory_bytes)], check=True,
                               stdout=subprocess.PIPE, text=True)
@@ -249,6 +269,7 @@ class Bench:
         self.add(work, "floor", "dump", int(done.stdout) / 1e9)
 
     def fork_floor(self, work, memory_bytes):
+        self.settle(memory_bytes)
         done = subprocess.run([self.program("fork_floor"), str(memory_bytes)], check=True,
                               stdout=subprocess.PIPE, text=True)
         self.add(work, "floor", "freeze", int(done.stdout) / 1e9)
@@ -260,7 +281,7 @@ class Bench:
             target.wait_ticking()
             self.clear_images()
             target.set_word(Target.GAP, 0)
-            self.run(engine.dump(target, self.images, True))
+            self.run(engine.dump(target, self.images, True), memory_bytes)
             target.wait_ticking()
             self.add(work, engine.name, "freeze", target.word(Target.GAP) / 1e9)
         finally:

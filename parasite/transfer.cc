@@ -8,7 +8,6 @@
 
 #include <cstdint>
 
-#include "blob/page_hash.h"
 #include "engine/kernel/raw_syscall.h"
 #include "proto/wire/parasite_transfer.h"
 
@@ -17,7 +16,7 @@ namespace cryostat::parasite {
 namespace {
 
 constexpr uint64_t kPage = 4096;
-// What is hashed and then written while it still lies in the second level cache.
+// What is looked at and then written while it still lies in the second level cache.
 constexpr uint32_t kChunkPages = 64;
 
 bool is_zero_page(const void* page) {
@@ -32,7 +31,7 @@ bool is_zero_page(const void* page) {
   return true;
 }
 
-// Pages that were hashed and wait to be written.
+// Pages that were looked at and wait to be written.
 class Chunk {
  public:
   Chunk(int fd, uint64_t offset) : fd_(fd), offset_(offset) {}
@@ -121,9 +120,6 @@ int write_pages(void* data, size_t data_bytes) {
   auto* zero_bits =
       reinterpret_cast<uint64_t*>(base + wire::transfer_zero_bitmap_offset(request.run_count));
   for (size_t i = 0; i < wire::transfer_bitmap_bytes(request.page_count) / 8; ++i) zero_bits[i] = 0;
-  auto* sums = reinterpret_cast<wire::TransferSum*>(
-      base + wire::transfer_sums_offset(request.run_count, request.page_count));
-  const blob::PageHash hash = blob::pick_page_hash();
   Chunk chunk(request.fd, request.file_offset_bytes);
   uint32_t index = 0;
   uint32_t stored = 0;
@@ -134,7 +130,7 @@ int write_pages(void* data, size_t data_bytes) {
         zero_bits[index / 64] |= uint64_t{1} << (index % 64);
         continue;
       }
-      hash(reinterpret_cast<const void*>(page), &sums[stored++]);
+      ++stored;
       if (const int error = chunk.add(page); error != 0) return error;
     }
   }

@@ -26,7 +26,8 @@ PageStoreWriter::PageStoreWriter(UniqueFd pages, UniqueFd sums, std::string dire
     : pages_(std::move(pages)),
       sums_(std::move(sums)),
       directory_(std::move(directory)),
-      hash_(std::make_unique<FileHash>()) {
+      hash_(std::make_unique<FileHash>()),
+      summer_(pages_.get(), path_of(directory_, FileType::kPages)) {
   const FileHeader header = make_file_header(FileType::kPageSums);
   const auto* bytes = reinterpret_cast<const uint8_t*>(&header);
   buffer_.assign(bytes, bytes + sizeof(header));
@@ -42,19 +43,25 @@ uint64_t PageStoreWriter::next_offset_bytes() const { return page_count_ * kPage
 
 uint64_t PageStoreWriter::sums_xxh3() const { return hash_->value(); }
 
-Result<void> PageStoreWriter::put_sums_bytes(const void* bytes, size_t size) {
-  const auto* first = static_cast<const uint8_t*>(bytes);
-  hash_->add(bytes, size);
-  sums_size_bytes_ += size;
-  buffer_.insert(buffer_.end(), first, first + size);
+Result<void> PageStoreWriter::put_sums(std::span<const PageSum> sums) {
+  const auto* first = reinterpret_cast<const uint8_t*>(sums.data());
+  hash_->add(first, sums.size_bytes());
+  sums_size_bytes_ += sums.size_bytes();
+  buffer_.insert(buffer_.end(), first, first + sums.size_bytes());
   return buffer_.size() >= kFlushBytes ? flush_sums() : Result<void>{};
 }
 
-Result<uint64_t> PageStoreWriter::add_sums(std::span<const PageSum> sums) {
+Result<void> PageStoreWriter::put_sums_of_written() {
+  const auto sums = TRY(summer_.finish());
+  return put_sums(sums);
+}
+
+Result<uint64_t> PageStoreWriter::add_written(size_t count) {
   TRY(write_deferred());
+  TRY(put_sums_of_written());
   const uint64_t first = page_count_;
-  TRY(put_sums_bytes(sums.data(), sums.size_bytes()));
-  page_count_ += sums.size();
+  summer_.start(first, count);
+  page_count_ += count;
   return first;
 }
 
@@ -83,10 +90,11 @@ void PageStoreWriter::defer_pages(size_t most_bytes) {
 Result<void> PageStoreWriter::write_pages(std::span<const uint8_t> pages, uint64_t first_index) {
   TRY(pwrite_all(pages_.get(), pages.data(), pages.size(), first_index * kPageSize,
                  path_of(directory_, FileType::kPages)));
+  TRY(put_sums_of_written());
   std::vector<PageSum> sums;
   sums.reserve(pages.size() / kPageSize);
   for (size_t at = 0; at < pages.size(); at += kPageSize) sums.push_back(page_sum(&pages[at]));
-  return put_sums_bytes(sums.data(), sums.size() * sizeof(PageSum));
+  return put_sums(sums);
 }
 
 // What is deferred are always the last pages.
@@ -125,7 +133,11 @@ Result<uint64_t> PageStoreWriter::append_pages(std::span<const uint8_t> pages,
   TRY(write_deferred());
   TRY(pwrite_all(pages_.get(), pages.data(), pages.size(), next_offset_bytes(),
                  path_of(directory_, FileType::kPages)));
-  return add_sums(sums);
+  TRY(put_sums_of_written());
+  TRY(put_sums(sums));
+  const uint64_t first = page_count_;
+  page_count_ += sums.size();
+  return first;
 }
 
 Error PageStoreWriter::pages_write_error(int errno_value, uint64_t bytes_left) const {
@@ -134,6 +146,7 @@ Error PageStoreWriter::pages_write_error(int errno_value, uint64_t bytes_left) c
 
 Result<void> PageStoreWriter::flush() {
   TRY(write_deferred());
+  TRY(put_sums_of_written());
   return flush_sums();
 }
 

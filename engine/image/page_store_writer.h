@@ -12,13 +12,15 @@
 #include "engine/base/unique_fd.h"
 #include "engine/image/page_index.h"
 #include "engine/image/page_sum.h"
+#include "engine/image/page_summer.h"
 
 namespace cryostat::image {
 
 class FileHash;
 
 // Page data may be written by others (the parasite) straight into pages_fd(), at
-// next_index() × 4096; add_sums() then tells what lies there. Pages must end up without gaps.
+// next_index() × 4096; add_written() then tells how much lies there. Pages must end up without
+// gaps.
 class PageStoreWriter {
  public:
   PageStoreWriter(UniqueFd pages, UniqueFd sums, std::string directory);
@@ -32,9 +34,10 @@ class PageStoreWriter {
   uint64_t next_index() const { return page_count_; }
   uint64_t next_offset_bytes() const;
 
-  // Declares sums.size() pages, already written to pages_fd() at next_offset_bytes(), and moves
-  // next_index() past them. Returns the index of the first one.
-  Result<uint64_t> add_sums(std::span<const PageSum> sums);
+  // Declares `count` pages, already written to pages_fd() at next_offset_bytes(), and moves
+  // next_index() past them. Returns the index of the first one. They are hashed while the next ones
+  // are being written.
+  Result<uint64_t> add_written(size_t count);
 
   // From now on append_pages() keeps pages in memory, up to `most_bytes` of them: they are hashed
   // and written when more come or at the flush. A small dump has its target run by then.
@@ -70,7 +73,9 @@ class PageStoreWriter {
   uint64_t sums_xxh3() const;
 
  private:
-  Result<void> put_sums_bytes(const void* bytes, size_t size);
+  // The sums of the last pages, which are the next of the file.
+  Result<void> put_sums(std::span<const PageSum> sums);
+  Result<void> put_sums_of_written();
   Result<void> write_pages(std::span<const uint8_t> pages, uint64_t first_index);
   Result<void> write_deferred();
   Result<void> flush_sums();
@@ -80,6 +85,7 @@ class PageStoreWriter {
   std::string directory_;
   std::vector<uint8_t> buffer_;
   std::unique_ptr<FileHash> hash_;
+  PageSummer summer_;
   std::optional<PageIndex> dedup_;
   uint64_t deduplicated_pages_ = 0;
   uint64_t page_count_ = 0;  // with those deferred

@@ -26,4 +26,6 @@ Result<void> pidfd_send_signal(int pidfd, int signal_number) {
   return {};
 }
 
+void free_memory_of_dying(int pidfd) { (void)syscall(SYS_process_mrelease, pidfd, 0); }
+
 }  // namespace cryostat::kernel

@@ -53,13 +53,12 @@ class ParasiteTransfer final : public PageTransfer {
     TRY(task_.call(wire::ParasiteOp::kWritePages, 0));
     const auto run_count = static_cast<uint32_t>(runs.size());
     const size_t from = wire::transfer_zero_bitmap_offset(run_count);
-    const size_t sums = wire::transfer_sums_offset(run_count, request_.page_count);
     buffer_.resize(wire::transfer_data_bytes(run_count, request_.page_count));
     TRY(task_.read_data(from, std::span(buffer_).subspan(from)));
     const auto* bitmap = reinterpret_cast<const uint64_t*>(buffer_.data() + from);
     const uint64_t first = store_.next_index();
     const size_t written = split_runs(runs, bitmap, first, stored);
-    TRY(store_.add_sums({reinterpret_cast<const image::PageSum*>(buffer_.data() + sums), written}));
+    TRY(store_.add_written(written));
     return {};
   }
 

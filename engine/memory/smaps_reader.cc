@@ -1,13 +1,12 @@
 #include "engine/memory/smaps_reader.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <system_error>
 
 #include "engine/base/log.h"
+#include "engine/base/signals_blocked.h"
 #include "engine/base/span.h"
 #include "engine/procfs/task_handle.h"
 
@@ -19,22 +18,6 @@ Result<std::vector<procfs::SmapsEntry>> read_areas(const TaskHandle& task) {
   const Span span("read smaps");
   return procfs::parse_smaps(TRY(task.proc().read("smaps")));
 }
-
-// Signals are for the engine's main thread: it waits for SIGCHLD, and takes stop requests.
-class AllSignalsBlocked {
- public:
-  AllSignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  AllSignalsBlocked(const AllSignalsBlocked&) = delete;
-  AllSignalsBlocked& operator=(const AllSignalsBlocked&) = delete;
-  ~AllSignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_;
-};
 
 }  // namespace
 

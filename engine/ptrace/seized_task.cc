@@ -22,8 +22,6 @@
 namespace cryostat {
 namespace {
 
-using ptrace::SignalQueue;
-
 // How long the backstop waits for a thread it must stop before it can let it go.
 constexpr std::chrono::milliseconds kBackstopTimeout(200);
 constexpr std::chrono::seconds kKillTimeout(10);
@@ -313,6 +311,7 @@ Result<void> SeizedTask::detach_all() {
 Result<void> SeizedTask::kill_all() {
   TRY_IN(kernel::pidfd_send_signal(task_->pidfd(), SIGKILL),
          fmt::format("kill pid {}", pid().value));
+  kernel::free_memory_of_dying(task_->pidfd());
   const Deadline deadline = Deadline::in(kKillTimeout);
   // The leader, first in the list, is reported only after all others.
   for (auto it = seized_.rbegin(); it != seized_.rend(); ++it) {

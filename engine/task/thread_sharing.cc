@@ -1,13 +1,12 @@
 #include "engine/task/thread_sharing.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/stat.h>
 
 #include <system_error>
 #include <utility>
 
+#include "engine/base/signals_blocked.h"
 #include "engine/kernel/kcmp.h"
 #include "engine/procfs/task_handle.h"
 
@@ -54,18 +53,12 @@ Result<void> check_thread_sharing(const TaskHandle& task, const std::vector<Tid>
 ThreadSharingCheck::ThreadSharingCheck(const TaskHandle& task, std::vector<Tid> tids)
     : task_(task), tids_(std::move(tids)) {
   if (tids_.size() <= kFewThreads) return;
-  // Signals belong to the main thread, which waits for SIGCHLD: the new one starts with all
-  // blocked.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return;
+  const AllSignalsBlocked inherited_by_the_thread;
   try {
     beside_ = std::thread([this] { result_ = check_thread_sharing(task_, tids_, found_); });
   } catch (const std::system_error&) {
     // finish() does the work
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 ThreadSharingCheck::~ThreadSharingCheck() {

@@ -1,8 +1,8 @@
-// Page transfer by the parasite: it hashes pages of its own address space and writes the ones that
-// are not zero with pwritev, so the data is copied once, from where it is into the page cache.
+// Page transfer by the parasite: it looks for pages of its own address space that are not zero and
+// writes them with pwritev, so the data is copied once, from where it is into the page cache.
 //
 // One request is one batch. In the data part of the parasite area lie, one after the other: a
-// TransferRequest, its TransferRuns, then (written by the parasite) the zero bitmap and the sums.
+// TransferRequest, its TransferRuns, then (written by the parasite) the zero bitmap.
 #pragma once
 
 #include <cstddef>
@@ -34,11 +34,6 @@ struct TransferRequest {
 };
 static_assert(sizeof(TransferRequest) == 32);
 
-// XXH3-128 of a page in canonical order, as in page-sums.img.
-struct TransferSum {
-  uint8_t bytes[16];
-};
-
 // Offsets from the TransferRequest.
 constexpr size_t transfer_runs_offset() { return sizeof(TransferRequest); }
 // One bit per page, in the order of the runs, lowest bit first: set when the page is all zero.
@@ -46,12 +41,8 @@ constexpr size_t transfer_zero_bitmap_offset(uint32_t run_count) {
   return transfer_runs_offset() + run_count * sizeof(TransferRun);
 }
 constexpr size_t transfer_bitmap_bytes(uint32_t page_count) { return (page_count + 63) / 64 * 8; }
-// One TransferSum for each page written, in order.
-constexpr size_t transfer_sums_offset(uint32_t run_count, uint32_t page_count) {
-  return transfer_zero_bitmap_offset(run_count) + transfer_bitmap_bytes(page_count);
-}
 constexpr size_t transfer_data_bytes(uint32_t run_count, uint32_t page_count) {
-  return transfer_sums_offset(run_count, page_count) + page_count * sizeof(TransferSum);
+  return transfer_zero_bitmap_offset(run_count) + transfer_bitmap_bytes(page_count);
 }
 
 // What the data part of the parasite area must have room for.
