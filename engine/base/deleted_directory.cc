@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/base/unbroken.h"
+
 namespace cryostat {
 
 namespace {
@@ -23,10 +25,8 @@ Result<std::string> make(const std::string& path) {
   return tl::unexpected(std::move(failure));
 }
 
-}  // namespace
-
-Result<UniqueFd> create_deleted_directory(const std::string& path,
-                                          const DirectoryAttributes& attributes, int flags) {
+Result<UniqueFd> make_and_remove(const std::string& path, const DirectoryAttributes& attributes,
+                                 int flags) {
   const auto name = TRY(make(path));
   UniqueFd fd(open(name.c_str(), flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   int error = fd ? 0 : errno;
@@ -35,6 +35,15 @@ Result<UniqueFd> create_deleted_directory(const std::string& path,
   if (error == 0 && chmod(name.c_str(), attributes.mode & 07777) != 0) error = errno;
   if (rmdir(name.c_str()) != 0 && error == 0) error = errno;
   if (error != 0) return fail_errno(error, fmt::format("create the deleted directory {}", path));
+  return fd;
+}
+
+}  // namespace
+
+Result<UniqueFd> create_deleted_directory(const std::string& path,
+                                          const DirectoryAttributes& attributes, int flags) {
+  Result<UniqueFd> fd;
+  run_unbroken([&] { fd = make_and_remove(path, attributes, flags); });
   return fd;
 }
 

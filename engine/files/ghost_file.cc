@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/base/unbroken.h"
 #include "engine/files/collect_context.h"
 #include "engine/files/file_place.h"
 #include "engine/image/checkpoint_writer.h"
@@ -58,6 +59,24 @@ Result<std::pair<off_t, off_t>> next_data(const PendingGhost& ghost, off_t offse
   return std::pair(std::min(start, size), std::min(end, size));
 }
 
+// A new file that had the name `path` for a moment; invalid when something has it already.
+Result<UniqueFd> open_deleted(const std::string& path) {
+  UniqueFd fd;
+  int open_error = 0;
+  int unlink_error = 0;
+  run_unbroken([&] {
+    fd.reset(open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd)
+      open_error = errno;
+    else if (unlink(path.c_str()) != 0)
+      unlink_error = errno;
+  });
+  if (open_error != 0 && open_error != EEXIST)
+    return fail_errno(open_error, fmt::format("create {}", path));
+  if (unlink_error != 0) return fail_errno(unlink_error, fmt::format("unlink {}", path));
+  return fd;
+}
+
 Result<UniqueFd> open_nameless(const std::string& directory, Linkable linkable) {
   const int exclusive = linkable == Linkable::kNo ? O_EXCL : 0;
   UniqueFd fd(open(directory.c_str(), O_TMPFILE | O_RDWR | exclusive | O_CLOEXEC, 0600));
@@ -69,20 +88,10 @@ Result<UniqueFd> open_nameless(const std::string& directory, Linkable linkable) 
     uint64_t random = 0;
     if (getrandom(&random, sizeof random, 0) != sizeof random) return fail_errno("getrandom");
     const auto path = fmt::format("{}/.cryostat-{:016x}", directory, random);
-    fd.reset(open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!fd && errno == EEXIST) continue;
-    if (!fd) return fail_errno(fmt::format("create {}", path));
-    if (unlink(path.c_str()) != 0) return fail_errno(fmt::format("unlink {}", path));
-    return fd;
+    fd = TRY(open_deleted(path));
+    if (fd) return fd;
   }
   return fail(ErrorKind::kFailed, fmt::format("no free name in {}", directory));
-}
-
-// At its old name, which is removed again; invalid when the name is taken.
-Result<UniqueFd> open_deleted(const std::string& path) {
-  UniqueFd fd(open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (fd && unlink(path.c_str()) != 0) return fail_errno(fmt::format("unlink {}", path));
-  return fd;
 }
 
 Result<void> write_chunk(int fd, const pb::GhostData& data) {
@@ -148,7 +157,9 @@ Result<UniqueFd> create_ghost_file(const std::string& path, uint32_t id,
                                    std::span<const pb::GhostData> chunks, Linkable linkable) {
   UniqueFd fd;
   // Only a file of O_TMPFILE can be given a name again (linkat(2)).
-  if (linkable == Linkable::kNo) fd = TRY(open_deleted(path));
+  // The folder may be gone, or not be ours to write to: then it is as if the name were taken.
+  if (linkable == Linkable::kNo)
+    if (auto deleted = open_deleted(path); deleted.has_value()) fd = std::move(*deleted);
   if (!fd) fd = TRY(open_nameless(directory_of(path), linkable));
   const pb::GhostData* last = nullptr;
   for (const auto& data : chunks) {

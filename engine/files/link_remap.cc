@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "engine/base/log.h"
+#include "engine/base/unbroken.h"
 #include "engine/files/file_check.h"
 #include "engine/files/file_place.h"
 #include "engine/image/files_image.h"
@@ -38,10 +39,18 @@ Result<std::string> RemapLinks::link(const OpenDescription& description, const s
 
 Result<UniqueFd> open_remapped(const std::string& link, const std::string& path, uint32_t flags,
                                uint32_t mode) {
-  // link(2) fails where anything is called so: nothing is replaced.
-  if (::link(link.c_str(), path.c_str()) != 0) return open_same_type(link, flags, mode);
-  auto fd = open_same_type(path, flags, mode);
-  if (unlink(path.c_str()) != 0) return fail_errno(fmt::format("unlink {}", path));
+  bool linked = false;
+  Result<UniqueFd> fd;
+  int unlink_error = 0;
+  run_unbroken([&] {
+    // link(2) fails where anything is called so: nothing is replaced.
+    linked = ::link(link.c_str(), path.c_str()) == 0;
+    if (!linked) return;
+    fd = open_same_type(path, flags, mode);
+    if (unlink(path.c_str()) != 0) unlink_error = errno;
+  });
+  if (!linked) return open_same_type(link, flags, mode);
+  if (unlink_error != 0) return fail_errno(unlink_error, fmt::format("unlink {}", path));
   return fd;
 }
 

@@ -33,7 +33,7 @@ struct PolicyRequest {
   uint32_t count = 0;
   uint32_t reserved = 0;
 };
-inline constexpr uint32_t kPolicyMaxAddresses = 8192;
+inline constexpr uint32_t kPolicyMaxAddresses = 4096;
 
 inline constexpr uint64_t kPolicyOfAddress = 2;  // MPOL_F_ADDR
 
