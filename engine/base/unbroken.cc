@@ -21,8 +21,9 @@ void run_unbroken(const std::function<void()>& work) {
     return 0;
   };
   // Without an exit signal: SIGCHLD would be seen by whoever waits for it here.
-  const pid_t pid = clone(run, stack.data() + stack.size(), CLONE_VM | CLONE_FILES | CLONE_FS | CLONE_VFORK,
-                          const_cast<std::function<void()>*>(&work));
+  const pid_t pid =
+      clone(run, stack.data() + stack.size(), CLONE_VM | CLONE_FILES | CLONE_FS | CLONE_VFORK,
+            const_cast<std::function<void()>*>(&work));
   if (pid < 0) return work();
   while (waitpid(pid, nullptr, __WALL) < 0 && errno == EINTR) {
   }

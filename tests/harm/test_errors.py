@@ -284,7 +284,6 @@ CASES = {
     "refused_namespace": refused_object("namespace", "namespace"),
     "refused_sysv_shm": refused_object("sysv-shm", "System V"),
     "refused_big_ghost": refused_object("big-ghost", "--ghost-limit"),
-    "refused_shared_table": refused_object("shared_table", "CLONE_FILES"),
 }
 
 

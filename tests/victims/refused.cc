@@ -8,7 +8,6 @@
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
@@ -66,15 +65,6 @@ int make(victim::Victim& self, const std::string& kind, const std::string& argum
     for (int i = 0; i < 20; ++i)
       if (write(fd, block, sizeof(block)) < 0) return -1;
     return fd;
-  }
-  if (kind == "shared_table") {  // a process, not a thread, with the same descriptor table
-    const long child =
-        syscall(SYS_clone, CLONE_FILES | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
-    if (child == 0) {
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
-      for (;;) pause();
-    }
-    return child > 0 ? 0 : -1;
   }
   if (kind == "tracer") {  // of a process outside the target
     const auto tracee = static_cast<pid_t>(std::stol(argument));
