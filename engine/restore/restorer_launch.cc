@@ -72,35 +72,50 @@ std::vector<wire::DescriptorRange> service_ranges(const std::vector<int>& number
   return ranges;
 }
 
+Result<void> add_piece(const VdsoMapping& mapping, uint64_t to, wire::VdsoPlan& plan) {
+  if (plan.piece_count == wire::kMaxVdsoPieces)
+    return fail(ErrorKind::kMachine, "this kernel's vDSO consists of too many mappings");
+  plan.pieces[plan.piece_count++] = {mapping.start, to, mapping.end - mapping.start};
+  return {};
+}
+
+// A task without a vDSO gets none: ours stays where it is parked, in the area, and goes with it.
+Result<void> plan_parked_vdso(const VdsoChoice& choice, wire::VdsoPlan& plan) {
+  for (const VdsoMapping& mapping : choice.current) TRY(add_piece(mapping, 0, plan));
+  return {};
+}
+
+// Once the place is known.
+void leave_parked(uint64_t vdso_start, wire::VdsoPlan& plan, LaunchReport& report) {
+  uint64_t place = plan.parking;
+  for (uint32_t i = 0; i < plan.piece_count; ++i) {
+    plan.pieces[i].to = place;
+    if (plan.pieces[i].from == vdso_start) report.vdso_start = place;
+    place += plan.pieces[i].size_bytes;
+  }
+}
+
 // Where the working vDSO will be. A re-targeted one stays at a free place of its own.
 Result<void> plan_vdso(const VdsoChoice& choice, std::vector<AddressRange> taken, WireArena& arena,
                        wire::VdsoPlan& plan, LaunchReport& report) {
-  if (choice.way == VdsoChoice::Way::kNone) return {};
+  report.vdso_size_bytes = choice.vdso_size_bytes;
+  if (choice.target_vdso == 0) return plan_parked_vdso(choice, plan);
   uint64_t group_to = choice.target_vdso - (choice.vdso_start - choice.group_start);
   if (choice.way == VdsoChoice::Way::kRetarget) {
     group_to = TRY_IN(find_area(std::move(taken), choice.group_end - choice.group_start),
                       "place the vDSO");
     const uint64_t vdso_at = group_to + (choice.vdso_start - choice.group_start);
-    if (choice.target_vdso != 0) {
-      const std::vector<unsigned char> image =
-          TRY(retarget_image(choice.old_image,
-                             {reinterpret_cast<const unsigned char*>(choice.vdso_start),
-                              static_cast<size_t>(choice.vdso_size_bytes)},
-                             vdso_at));
-      plan.image = arena.append(image);
-    }
+    const std::vector<unsigned char> image =
+        TRY(retarget_image(choice.old_image,
+                           {reinterpret_cast<const unsigned char*>(choice.vdso_start),
+                            static_cast<size_t>(choice.vdso_size_bytes)},
+                           vdso_at));
+    plan.image = arena.append(image);
     plan.image_to = choice.target_vdso;
   }
-  for (const VdsoMapping& mapping : choice.current) {
-    if (plan.piece_count == wire::kMaxVdsoPieces) {
-      return fail(ErrorKind::kMachine, "this kernel's vDSO consists of too many mappings");
-    }
-    plan.pieces[plan.piece_count++] = {mapping.start,
-                                       group_to + (mapping.start - choice.group_start),
-                                       mapping.end - mapping.start};
-  }
+  for (const VdsoMapping& mapping : choice.current)
+    TRY(add_piece(mapping, group_to + (mapping.start - choice.group_start), plan));
   report.vdso_start = group_to + (choice.vdso_start - choice.group_start);
-  report.vdso_size_bytes = choice.vdso_size_bytes;
   return {};
 }
 
@@ -134,6 +149,7 @@ Result<Launch> prepare_launch(const HostedPlan& hosted, ChildContext& context, W
   plan.area_end = start + layout.size_bytes;
   plan.helper_stacks = start + layout.helper_stacks;
   plan.vdso.parking = start + layout.parking;
+  if (hosted.vdso.target_vdso == 0) leave_parked(hosted.vdso.vdso_start, plan.vdso, report);
   for (uint64_t i = 0; i < plan.threads.count; ++i) {
     arena.at(plan.threads)[i].stack_top =
         start + layout.thread_stacks + (i + 1) * wire::kThreadStackBytes;

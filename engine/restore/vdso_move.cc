@@ -103,7 +103,7 @@ Result<VdsoChoice> choose_vdso(const pb::AddressSpace& space,
   VdsoChoice choice;
   TRY(find_current(choice));
   if (space.vdso_start() == 0) {
-    // The task had none; this kernel's goes to a place where it is not in the way and no one looks.
+    // The restore works with this kernel's, which goes with the restorer's area.
     choice.why = "the target has none";
   }
   if (choice.vdso_start == 0) {

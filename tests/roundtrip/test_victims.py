@@ -42,6 +42,8 @@ CASES = {
     "lock_future_on_fault": round_trip("memory_lock_future", "onfault"),
     "hugetlb": round_trip("hugetlb", prepare=huge_pages),
     "mm_layout": round_trip("mm_layout"),
+    "no_vdso": round_trip("no_vdso"),
+    "no_vdso_threads": round_trip("no_vdso", "threads"),
     "credentials_user": round_trip("credentials", "user"),
     "credentials_mixed": round_trip("credentials", "mixed"),
     "credentials_securebits": round_trip("credentials", "securebits"),
