@@ -68,8 +68,7 @@ Result<void> add_ghost(FilesImage& image, const RecordReader& records, const Rec
 
 Result<void> add_table(FilesImage& image, const RecordReader& records, const RecordView& record) {
   auto table = TRY(records.parse<pb::DescriptorTable>(record));
-  if (table.id() == 0 || image.table(table.id()) != nullptr)
-    return records.fail_at(record, fmt::format("id {} is 0 or twice", table.id()));
+  if (table.id() == 0) return records.fail_at(record, "id 0");
   std::set<int32_t> numbers;
   for (const auto& entry : table.entries()) {
     if (entry.fd() < 0 || entry.fd() > kMaxFd || !numbers.insert(entry.fd()).second)
@@ -78,7 +77,8 @@ Result<void> add_table(FilesImage& image, const RecordReader& records, const Rec
     if (entry.description_id() == 0 || entry.description_id() > image.descriptions.size())
       return records.fail_at(record, fmt::format("descriptor {} names no description", entry.fd()));
   }
-  image.tables.push_back(std::move(table));
+  if (const uint32_t id = table.id(); !image.add_table(std::move(table)))
+    return records.fail_at(record, fmt::format("id {} twice", id));
   return {};
 }
 
@@ -120,9 +120,14 @@ Result<void> check_references(const FilesImage& image, const std::string& path) 
 }  // namespace
 
 const pb::DescriptorTable* FilesImage::table(uint32_t id) const {
-  for (const auto& table : tables)
-    if (table.id() == id) return &table;
-  return nullptr;
+  const auto place = places_.find(id);
+  return place == places_.end() ? nullptr : &tables[place->second];
+}
+
+bool FilesImage::add_table(pb::DescriptorTable table) {
+  if (!places_.emplace(table.id(), tables.size()).second) return false;
+  tables.push_back(std::move(table));
+  return true;
 }
 
 Result<FilesImage> load_files(const CheckpointReader& reader) {

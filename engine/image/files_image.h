@@ -1,7 +1,9 @@
 // files.img, loaded.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -19,6 +21,11 @@ struct FilesImage {
   const pb::Description& description(uint32_t id) const { return descriptions[id - 1]; }
   // nullptr when there is none.
   const pb::DescriptorTable* table(uint32_t id) const;
+  // False when its id is taken.
+  bool add_table(pb::DescriptorTable table);
+
+ private:
+  std::unordered_map<uint32_t, size_t> places_;  // id -> index of `tables`
 };
 
 // Checked: dense ids, entries that name a description, no descriptor number twice, ghost ids, epoll

@@ -89,9 +89,8 @@ Result<void> add_record(MmImage& image, const RecordReader& records, const Recor
   if (record.is<pb::AddressSpace>()) {
     auto space = TRY(records.parse<pb::AddressSpace>(record));
     if (const auto wrong = wrong_with(space); !wrong.empty()) return records.fail_at(record, wrong);
-    if (image.space(space.id()) != nullptr)
-      return records.fail_at(record, fmt::format("id {} twice", space.id()));
-    image.spaces.push_back({std::move(space), {}});
+    if (const uint32_t id = space.id(); !image.add_space(std::move(space)))
+      return records.fail_at(record, fmt::format("id {} twice", id));
     return {};
   }
   if (record.is<pb::MappedFile>()) {
@@ -145,9 +144,14 @@ Result<void> check_references(const MmImage& image, const std::string& path) {
 }  // namespace
 
 const AddressSpaceImage* MmImage::space(uint32_t id) const {
-  for (const auto& space : spaces)
-    if (space.space.id() == id) return &space;
-  return nullptr;
+  const auto place = places_.find(id);
+  return place == places_.end() ? nullptr : &spaces[place->second];
+}
+
+bool MmImage::add_space(pb::AddressSpace space) {
+  if (!places_.emplace(space.id(), spaces.size()).second) return false;
+  spaces.push_back({std::move(space), {}});
+  return true;
 }
 
 const pb::SharedMemory* MmImage::shared_memory(uint32_t id) const {

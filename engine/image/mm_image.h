@@ -1,8 +1,10 @@
 // mm.img, loaded.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -26,9 +28,14 @@ struct MmImage {
 
   // nullptr when there is none.
   const AddressSpaceImage* space(uint32_t id) const;
+  // False when its id is taken.
+  bool add_space(pb::AddressSpace space);
   // Ids are valid (checked by load_mm) when they come from a Vma of this image.
   const pb::MappedFile& file(uint32_t id) const { return files[id - 1]; }
   const pb::SharedMemory* shared_memory(uint32_t id) const;
+
+ private:
+  std::unordered_map<uint32_t, size_t> places_;  // id -> index of `spaces`
 };
 
 // Checked: VMA counts, alignment, order and overlap, user address range, file and shared memory

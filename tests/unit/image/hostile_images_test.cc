@@ -1,6 +1,7 @@
 // Images with right checksums and wrong content: every contradiction is an error, none is believed.
 #include <fcntl.h>
 
+#include <chrono>
 #include <functional>
 
 #include "engine/image/chain.h"
@@ -70,11 +71,23 @@ TEST_CASE("hostile memory") {
     p.vmas.push_back(p.vmas[0]);
     p.space.set_vma_count(2);
   });
+  expect_refused("address space 0", [](auto& p) { p.space.set_id(0); });
   expect_refused("mapping count", [](auto& p) { p.space.set_vma_count(2); });
   expect_refused("guard pages outside", [](auto& p) {
     p.vmas[0].add_guard_pages(0x1000);
     p.vmas[0].add_guard_pages(0x2000);
   });
+}
+
+TEST_CASE("many address spaces and descriptor tables take time in proportion") {
+  const TempFolder folder;
+  auto parts = sample_parts();
+  parts.empty_spaces = 120'000;
+  REQUIRE(write_sample(folder.path(), parts));
+  const auto start = std::chrono::steady_clock::now();
+  REQUIRE(load(folder.path()));
+  // Well below a second; comparing each with all before takes minutes.
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
 }
 
 TEST_CASE("hostile page runs") {
@@ -92,6 +105,7 @@ TEST_CASE("hostile page runs") {
 TEST_CASE("hostile descriptors") {
   expect_refused("no such description",
                  [](auto& p) { p.table.mutable_entries(0)->set_description_id(2); });
+  expect_refused("table 0", [](auto& p) { p.table.set_id(0); });
   expect_refused("negative number", [](auto& p) { p.table.mutable_entries(0)->set_fd(-1); });
   expect_refused("huge number", [](auto& p) { p.table.mutable_entries(0)->set_fd(0x7fffffff); });
   expect_refused("number twice", [](auto& p) { *p.table.add_entries() = p.table.entries(0); });

@@ -54,6 +54,7 @@ struct SampleParts {
   pb::DescriptorTable table;
   std::vector<pb::PageRuns> runs;
   unsigned pages = 3;
+  unsigned empty_spaces = 0;  // and descriptor tables, that no task has
 };
 
 inline SampleParts sample_parts() {
@@ -101,6 +102,14 @@ inline Result<void> append_sample(CheckpointWriter& writer, const SampleParts& p
   for (const auto& description : parts.descriptions)
     TRY(writer.append(FileType::kFiles, description));
   TRY(writer.append(FileType::kFiles, parts.table));
+  for (uint32_t id = 2; id < 2 + parts.empty_spaces; ++id) {
+    pb::AddressSpace space;
+    space.set_id(id);
+    TRY(writer.append(FileType::kMemory, space));
+    pb::DescriptorTable table;
+    table.set_id(id);
+    TRY(writer.append(FileType::kFiles, table));
+  }
   for (const auto& runs : parts.runs) TRY(writer.append(FileType::kPagemap, runs));
   std::vector<uint8_t> pages(parts.pages * kPageSize);
   for (size_t i = 0; i < pages.size(); ++i) pages[i] = static_cast<uint8_t>(i * 7 + i / kPageSize);
