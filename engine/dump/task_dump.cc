@@ -142,6 +142,9 @@ Result<void> TaskDump::cure() {
   return {};
 }
 
-Result<void> TaskDump::release(SeizedTask::Mode mode) { return seized_->release(mode); }
+Result<void> TaskDump::release(SeizedTask::Mode mode) {
+  if (task_ && mode != SeizedTask::Mode::kKill) task::wait_on_in_place(task_->timed_waits);
+  return seized_->release(mode);
+}
 
 }  // namespace cryostat::dump

@@ -18,6 +18,7 @@
 #include "engine/ptrace/tracee.h"
 #include "engine/restore/restart_block.h"
 #include "engine/restore/stop_description.h"
+#include "engine/task/timed_wait.h"
 #include "proto/task.pb.h"
 #include "proto/wire/restorer.h"
 
@@ -69,6 +70,10 @@ Result<std::vector<Finishing>> start(const CreatedTask& task, const LaunchReport
     finishing[i].tid = Tid(threads[i].tid());
     finishing[i].image = &threads[i];
     finishing[i].registers = TRY(image_registers(threads[i]));
+    const pb::InterruptedCall& call = threads[i].interrupted_call();
+    if (call.kind() == pb::InterruptedCall::TIMED_WAIT)
+      finishing[i].registers =
+          task::wait_on(finishing[i].registers, static_cast<int64_t>(call.remaining_ns()));
     finishing[i].stack_top = planned[i].stack_top;
   }
   return finishing;

@@ -60,6 +60,8 @@ class Collector {
   Result<void> collect_threads();
   Result<void> collect_thread(const SavedThread& saved, const wire::ThreadStateReport& report,
                               pb::Thread& image);
+  void collect_interrupted_call(const SavedThread& saved, const ReadRemote& read,
+                                pb::InterruptedCall& image);
   Result<std::vector<uint32_t>> groups_of(Tid tid, const wire::ThreadStateReport& report) const;
   Result<void> collect_seccomp(Tid tid, int mode, pb::Seccomp& image);
   Result<void> collect_shared_queue();
@@ -133,6 +135,19 @@ Result<void> Collector::collect_seccomp(Tid tid, int mode, pb::Seccomp& image) {
   return {};
 }
 
+void Collector::collect_interrupted_call(const SavedThread& saved, const ReadRemote& read,
+                                         pb::InterruptedCall& image) {
+  const SleepSample* sample = sleeps_.find(saved.tid);
+  const int64_t now_ns = monotonic_ns();
+  save_interrupted_call(saved.registers, sample, now_ns, read, image);
+  const auto end_ns = end_of_timed_wait(saved.registers, sample, now_ns, read);
+  if (!end_ns) return;
+  image.set_kind(pb::InterruptedCall::TIMED_WAIT);
+  image.set_number(saved.registers.orig_rax);
+  image.set_remaining_ns(static_cast<uint64_t>(*end_ns - now_ns));
+  out_.timed_waits.push_back({saved.tid, saved.registers, *end_ns});
+}
+
 Result<void> Collector::collect_thread(const SavedThread& saved,
                                        const wire::ThreadStateReport& report, pb::Thread& image) {
   if (report.done != 1 || report.error != 0)
@@ -149,8 +164,7 @@ Result<void> Collector::collect_thread(const SavedThread& saved,
   const ReadRemote read = [&](RemoteAddr from, void* to, size_t bytes) {
     return kernel::read_memory(handle_.pid(), from, {static_cast<std::byte*>(to), bytes});
   };
-  save_interrupted_call(saved.registers, sleeps_.find(saved.tid), monotonic_ns(), read,
-                        *image.mutable_interrupted_call());
+  collect_interrupted_call(saved, read, *image.mutable_interrupted_call());
   save_thread_attributes(report, image);
   save_alternate_stack(report, *image.mutable_alternate_stack());
   save_scheduling(report, *image.mutable_scheduling());

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/task/timed_wait.h"
 #include "proto/task.pb.h"
 #include "proto/wire/parasite_state.h"
 
@@ -27,6 +28,7 @@ struct CollectedTask {
   // What the parasite said about the whole task (program_break, dumpable, …).
   wire::TaskStateReport report;
   uint32_t tty_nr = 0;  // of its controlling terminal (proc_pid_stat(5))
+  std::vector<TimedWait> timed_waits;
 };
 
 // Precondition: every thread of `seized` is stopped and `infected` answers. `sleeps`: taken before

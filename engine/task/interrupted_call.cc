@@ -103,6 +103,13 @@ uint64_t continued_call(const user_regs_struct& registers, const SleepSample* sa
 
 }  // namespace
 
+bool is_sample_of(const SleepSample& sample, const user_regs_struct& registers) {
+  const uint64_t args[] = {registers.rdi, registers.rsi, registers.rdx,
+                           registers.r10, registers.r8,  registers.r9};
+  return sample.number == registers.orig_rax && sample.stack_pointer == registers.rsp &&
+         std::equal(std::begin(args), std::end(args), std::begin(sample.args));
+}
+
 uint64_t call_number_in_code(const unsigned char (&code)[7]) {
   if (code[0] != 0xb8 || code[5] != 0x0f || code[6] != 0x05) return 0;
   uint32_t number;
@@ -120,11 +127,7 @@ void save_interrupted_call(const user_regs_struct& registers, const SleepSample*
       {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9},
       sample,
       now_ns};
-  // A sample of an earlier call of this thread says nothing about this one.
-  if (sample != nullptr &&
-      (sample->number != call.number || sample->stack_pointer != registers.rsp ||
-       !std::equal(std::begin(call.args), std::end(call.args), std::begin(sample->args))))
-    call.sample = nullptr;
+  if (sample != nullptr && !is_sample_of(*sample, registers)) call.sample = nullptr;
   if (call.number == SYS_restart_syscall)
     call.number = continued_call(registers, call.sample, read);
   image.set_number(call.number);

@@ -31,6 +31,9 @@ using ReadRemote = std::function<Result<void>(RemoteAddr from, void* to, size_t 
 void save_interrupted_call(const user_regs_struct& registers, const SleepSample* sample,
                            int64_t now_ns, const ReadRemote& read, pb::InterruptedCall& image);
 
+// False for a sample of an earlier call of the thread.
+bool is_sample_of(const SleepSample& sample, const user_regs_struct& registers);
+
 // The system call that `mov $number, %eax; syscall` just before `code_end` makes; 0 when the code
 // looks different. `code`: the seven bytes that end where the call returns to.
 uint64_t call_number_in_code(const unsigned char (&code)[7]);

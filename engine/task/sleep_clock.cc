@@ -50,11 +50,14 @@ Result<uint64_t> parse_hex(std::string_view word) {
   return value;
 }
 
+bool is_epoll(uint64_t number) { return number == SYS_epoll_wait || number == SYS_epoll_pwait; }
+
 // The call that sleeps in a kernel function (/proc/<tid>/wchan); 0 when it is none of ours, as for
 // a thread that stands in a stop instead of sleeping. A continued nanosleep is a part of the
 // scheduler for this purpose, so its caller shows.
-uint64_t call_behind(std::string_view wchan, const uint64_t (&args)[6]) {
+uint64_t call_behind(std::string_view wchan, uint64_t number, const uint64_t (&args)[6]) {
   const auto has = [&](const char* part) { return wchan.find(part) != std::string_view::npos; };
+  if (is_epoll(number)) return has("ep_poll") || has("epoll_wait") ? number : 0;
   if (has("poll")) return SYS_poll;
   if (has("futex")) return SYS_futex;
   if (!has("nanosleep") && !has("nsleep") && !has("restart_syscall") && !has("do_syscall_64"))
@@ -81,6 +84,8 @@ uint64_t timeout_address(const SleepSample& sample) {
 Result<int64_t> read_timeout(HostPid pid, const SleepSample& sample) {
   if (sample.original_number == SYS_poll)
     return static_cast<int32_t>(sample.args[2]) * kNanosPerMilli;
+  if (is_epoll(sample.original_number))
+    return static_cast<int32_t>(sample.args[3]) * kNanosPerMilli;
   const auto time =
       TRY(kernel::read_object<KernelTimespec>(pid, RemoteAddr(timeout_address(sample))));
   if (time.s < 0 || time.s >= INT64_MAX / kNanosPerSecond / 2 || time.ns < 0)
@@ -116,7 +121,8 @@ Result<void> Sampler::sample(Tid tid, SleepSamples& samples) {
   SleepSample sample = TRY(parse_sleeping_call(TRY(task_.proc().read(prefix + "syscall"))));
   const bool continued = sample.number == SYS_restart_syscall;
   if (!continued && !is_timed_call(sample.number, sample.args)) return {};
-  sample.original_number = call_behind(TRY(task_.proc().read(prefix + "wchan")), sample.args);
+  sample.original_number =
+      call_behind(TRY(task_.proc().read(prefix + "wchan")), sample.number, sample.args);
   if (!is_timed_call(sample.original_number, sample.args)) {
     // Which call it is, is worth knowing even when the kernel tells the time left.
     if (continued && sample.original_number != 0) samples.add(tid, sample);
@@ -236,6 +242,9 @@ bool is_timed_call(uint64_t number, const uint64_t (&args)[6]) {
       return args[1] == 0 && args[3] == 0;
     case SYS_poll:
       return static_cast<int32_t>(args[2]) > 0;
+    case SYS_epoll_wait:
+    case SYS_epoll_pwait:
+      return static_cast<int32_t>(args[3]) > 0;
     case SYS_futex:
       return (static_cast<int>(args[1]) & FUTEX_CMD_MASK) == FUTEX_WAIT && args[3] != 0;
     default:

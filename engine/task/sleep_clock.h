@@ -68,8 +68,8 @@ SleepSamples sample_sleeps(const TaskHandle& task);
 // with no args for a thread that is not blocked in a call. kFailed on malformed text.
 Result<SleepSample> parse_sleeping_call(std::string_view text);
 
-// True for calls that continue from a restart block, have a relative timeout and keep the time left
-// to themselves.
+// True for calls that have a relative timeout, keep the time left to themselves, and continue from
+// a restart block or can be made again (timed_wait.h).
 bool is_timed_call(uint64_t number, const uint64_t (&args)[6]);
 
 // CLOCK_MONOTONIC minus the scheduler clock of one processor, nanoseconds. Moves the calling thread

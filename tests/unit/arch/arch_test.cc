@@ -1,7 +1,10 @@
 #include <elf.h>
 #include <sys/auxv.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
+#include <initializer_list>
 
 #include "engine/arch/x86_64/cpu.h"
 #include "engine/arch/x86_64/registers.h"
@@ -94,4 +97,23 @@ TEST_CASE("cpu: features by name") {
   CHECK(std::is_sorted(cpu.features.begin(), cpu.features.end()));
   CHECK(arch::missing_features({"sse2", "fxsr"}, cpu.features).empty());
   CHECK(arch::missing_features({"sse2", "zzz"}, cpu.features) == std::vector<std::string>{"zzz"});
+}
+
+TEST_CASE("code after a system call that has done with its arguments") {
+  const auto forgets = [](std::initializer_list<unsigned char> bytes) {
+    std::array<unsigned char, arch::kCodeAfterSyscallBytes> code{};
+    std::copy(bytes.begin(), bytes.end(), code.begin());
+    return arch::forgets_arguments(code);
+  };
+  CHECK(forgets({0xc3}));
+  CHECK(forgets({0x48, 0x3d, 0, 0xf0, 0xff, 0xff, 0x77, 0x5d, 0xc3}));
+  // glibc 2.36 with threads: epoll_wait, epoll_pwait.
+  CHECK(forgets({0x48, 0x3d, 0, 0xf0, 0xff, 0xff, 0x77, 0x32, 0x44, 0x89, 0xc7, 0x89, 0x44, 0x24,
+                 0x0c, 0xe8}));
+  CHECK(forgets(
+      {0x48, 0x3d, 0, 0xf0, 0xff, 0xff, 0x77, 0x32, 0x89, 0xef, 0x89, 0x44, 0x24, 0x04, 0xe8}));
+  CHECK_FALSE(forgets({0x90, 0xc3}));
+  CHECK_FALSE(forgets({0x48, 0x3d, 0, 0xf0, 0xff, 0xff, 0x76, 0x5d, 0xc3}));
+  CHECK_FALSE(forgets({0x48, 0x3d, 0, 0xf0, 0xff, 0xff, 0x77, 0x32, 0x4c, 0x89, 0xd7}));
+  CHECK_FALSE(forgets({}));
 }

@@ -5,12 +5,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <map>
 
 #include "engine/procfs/task_handle.h"
 #include "engine/task/interrupted_call.h"
 #include "engine/task/sleep_clock.h"
+#include "engine/task/timed_wait.h"
 #include "proto/registers.pb.h"
 #include "tests/support/catch.h"
 
@@ -109,6 +111,39 @@ TEST_CASE("waits without end or until a point in time are simply issued again") 
       save(interrupted(SYS_futex, 0x1000, FUTEX_WAIT_BITSET_PRIVATE, 1, 0x3000), nullptr, 0);
   CHECK(image.kind() == pb::InterruptedCall::FUTEX);
   CHECK(image.absolute());
+}
+
+TEST_CASE("epoll_wait with a limit waits on where nobody can see how") {
+  // glibc, single-threaded: cmp $-4096,%rax; ja; ret
+  const unsigned char libc[16] = {0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff, 0x77, 0x5d, 0xc3};
+  const unsigned char inlined[16] = {0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff, 0x77, 0x5d, 0x44};
+  auto registers = interrupted(SYS_epoll_wait, 3, 0x1000, 8, 5000);
+  registers.rax = static_cast<uint64_t>(-EINTR);
+  const auto sample = sample_for(registers, 6 * kSecond);
+  const auto end = [&](const unsigned char(&code)[16], int64_t now_ns,
+                       const user_regs_struct& frozen) -> int64_t {
+    FakeMemory memory;
+    memory.put(frozen.rip, code, sizeof(code));
+    return end_of_timed_wait(frozen, &sample, now_ns, memory.reader()).value_or(-1);
+  };
+  CHECK(end(libc, 2 * kSecond, registers) == 6 * kSecond);
+  CHECK(end(inlined, 2 * kSecond, registers) == -1);
+  // The call that was seen has ended: this is another one like it.
+  CHECK(end(libc, 7 * kSecond, registers) == -1);
+  // Never longer than the limit.
+  CHECK(end(libc, kSecond / 2, registers) == kSecond / 2 + 5 * kSecond);
+  auto ended = registers;
+  ended.rax = 1;
+  CHECK(end(libc, 2 * kSecond, ended) == -1);
+  auto elsewhere = registers;
+  elsewhere.rsp += 16;
+  CHECK(end(libc, 2 * kSecond, elsewhere) == -1);
+
+  const auto again = wait_on(registers, 1'000'001);
+  CHECK(again.r10 == 2);
+  CHECK(static_cast<int64_t>(again.rax) == -514);
+  CHECK(again.orig_rax == SYS_epoll_wait);
+  CHECK(wait_on(registers, -5).r10 == 0);
 }
 
 TEST_CASE("restart_syscall shows its call in the code before it") {
