@@ -63,19 +63,20 @@ int main(int argc, char** argv) {
   self.must(set_area(own + 2 * kPage, 3, MPOL_BIND), "mbind");
   self.must(set_area(shared, 4, MPOL_PREFERRED | MPOL_F_STATIC_NODES), "mbind of shared memory");
 
-  std::atomic<bool> set = false;
+  std::atomic<int> running = 0;  // threads that stand still where they will be seen
   std::atomic<bool> go = false;
   std::thread other([&] {
     self.must(set_thread(MPOL_INTERLEAVE), "set_mempolicy of a thread");
-    set = true;
+    ++running;
     while (!go) victim::Victim::pause_ms(1);
     expect(self, "second thread", nullptr, {MPOL_INTERLEAVE, true});
   });
-  while (!set) victim::Victim::pause_ms(1);
   std::thread plain([&] {
+    ++running;
     while (!go) victim::Victim::pause_ms(1);
     expect(self, "plain thread", nullptr, {MPOL_DEFAULT, false});
   });
+  while (running != 2) victim::Victim::pause_ms(1);
   self.must(set_thread(MPOL_BIND | MPOL_F_STATIC_NODES), "set_mempolicy");
   self.ready_and_wait();
 
