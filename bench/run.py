@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures dumps and restores; `./dev bench` runs it.
 
-Three works: a small process, one with many threads, one with much memory. In every round each engine does
+Works: a small process, one with many threads, one with much memory; trees (17 tasks that share 64 MiB
+copy-on-write, 1000 small tasks) and a process with 1000 descriptors of mixed kinds. In every round each engine does
 each work once, the engines in turn, so that drift of the machine hits all alike; the table shows medians.
 With the environment variable CRIU set to a command, that command does the same work as a peer.
 
@@ -11,6 +12,9 @@ What is measured, for every engine from the outside only:
   dump     wall time of the dump command (the target ends with it)
   restore  wall time of the restore command (detached)
   memory   peak resident memory of the command
+  image    what the folder takes on disk; "unique" is the proportional memory (PSS) of the tree before the dump
+  restored the same sum after the restore
+  collecting  the freeze's share for descriptors, from the engine's own statistics
   fork     a bare fork(2) of as much memory: the floor of the freeze of a large process
   floor    a process writing as many bytes of its own memory to the same file system with pwrite(2)
 
@@ -122,6 +126,56 @@ class Target:
         except ProcessLookupError:
             pass
         self.wait_gone()
+
+
+class Sleepers:
+    """A program that sleeps: programs/family.cc (a tree) or programs/descriptors.cc."""
+
+    def __init__(self, bench, program, *arguments):
+        self.ready = os.path.join(bench.work, "ready")
+        if os.path.exists(self.ready):
+            os.unlink(self.ready)
+        subprocess.Popen([bench.program(program), self.ready, *map(str, arguments)], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, close_fds=True)
+        self.pid = int(wait_for(self.line, "the target to be ready").split()[0])
+
+    def line(self):
+        try:
+            with open(self.ready, encoding="ascii") as file:
+                text = file.read()
+        except FileNotFoundError:
+            return None
+        return text if text.endswith("\n") else None
+
+    def members(self):
+        """Pids of the tree, the root first."""
+        found = [self.pid]
+        for pid in found:
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+                found += map(int, file.read().split())
+        return found
+
+    def proportional_bytes(self):
+        total = 0
+        for pid in self.members():
+            with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+                total += next(int(line.split()[1]) for line in file if line.startswith("Pss:")) * 1024
+        return total
+
+    @staticmethod
+    def wait_gone(pids):
+        def gone():
+            reap()
+            return not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+        wait_for(gone, "the tree to be gone")
+
+    def end(self):
+        if not os.path.exists(f"/proc/{self.pid}"):
+            return
+        members = self.members()
+        for pid in members:
+            os.kill(pid, signal.SIGKILL)
+        self.wait_gone(members)
 
 
 def reap():
@@ -274,6 +328,34 @@ class Bench:
                               stdout=subprocess.PIPE, text=True)
         self.add(work, "floor", "freeze", int(done.stdout) / 1e9)
 
+    def sleepers(self, work, engine, program, arguments):
+        """One dump and one restore of a tree or a process that sleeps."""
+        target = Sleepers(self, program, *arguments)
+        try:
+            members = target.members()
+            self.add(work, engine.name, "unique", target.proportional_bytes())
+            self.clear_images()
+            wall, rss, text = self.run(engine.dump(target, self.images, False))
+            self.add(work, engine.name, "dump", wall)
+            self.add(work, engine.name, "dump memory", rss)
+            self.add(work, engine.name, "image", self.image_bytes())
+            self.add(work, engine.name, "files", len(os.listdir(self.images)))
+            self.keep_stages(work, engine, "dump", text)
+            target.wait_gone(members)
+            wall, rss, text = self.run(engine.restore(self.images))
+            self.add(work, engine.name, "restore", wall)
+            self.add(work, engine.name, "restore memory", rss)
+            self.keep_stages(work, engine, "restore", text)
+            if len(target.members()) != len(members):
+                raise Failed(f"{work}: {len(target.members())} tasks after {engine.name} restored {len(members)}")
+            self.add(work, engine.name, "restored", target.proportional_bytes())
+            if engine.name == "cryostat":
+                stages = self.stages[f"{work} dump"]["statistics"]["stages"]
+                collecting = sum(stage["duration_ns"] for stage in stages if stage["name"] == "collect files")
+                self.add(work, engine.name, "collecting", collecting / 1e9)
+        finally:
+            target.end()
+
     def pause(self, work, engine, memory_bytes):
         """One dump with --leave-running."""
         target = Target(self, 1, memory_bytes)
@@ -293,10 +375,21 @@ class Bench:
             "threads": (self.options.threads, 0),
             "memory": (1, self.options.memory_mib * MIB),
         }
-        chosen = [name for name in works if name in self.options.only.split(",")]
+        trees = {
+            "tree-cow": ("family", (17, 64 * MIB)),
+            "tree-1000": ("family", (1000, 0)),
+            "descriptors": ("descriptors", (1000,)),
+        }
+        chosen = [name for name in (*works, *trees) if name in self.options.only.split(",")]
         for engine in self.engines:     # starts what is started only once (caches, unpacking)
             self.run(engine.idle())
         for work in chosen:
+            if work in trees:
+                for number in range(self.options.memory_rounds):
+                    say(f"{work}: round {number + 1} of {self.options.memory_rounds}")
+                    for engine in self.engines:
+                        self.sleepers(work, engine, *trees[work])
+                continue
             threads, memory_bytes = works[work]
             rounds = self.options.rounds if not memory_bytes else self.options.memory_rounds
             for number in range(rounds):
@@ -336,11 +429,15 @@ def rows(bench, chosen):
         ("small", "freeze"): third, ("small", "dump"): third, ("small", "restore"): third,
         ("threads", "freeze"): third, ("threads", "restore"): third,
         ("memory", "restore"): faster,
+        ("tree-cow", "dump"): third, ("tree-cow", "restore"): third,
+        ("tree-1000", "dump"): third, ("tree-1000", "restore"): third,
         ("memory", "freeze"): ("<= 0.05 of the peer", lambda ratio: ratio <= 1 / 20),
     }
     for work in chosen:
         for measure in ("freeze", "dump", "restore", "dump memory", "restore memory", "image", "idle"):
             ours = bench.median(work, "cryostat", measure)
+            if ours is None:
+                continue
             peer = bench.median(work, "criu", measure)
             shown = seconds if measure in ("freeze", "dump", "restore", "idle") else size
             text, met = goals.get((work, measure), none)
@@ -351,6 +448,7 @@ def rows(bench, chosen):
             name = "start-up (--version)" if measure == "idle" else measure
             table.append((work, name, shown(ours), shown(peer),
                           "-" if ratio is None else f"{ratio:.2f}", text, verdict))
+        table += tree_rows(bench, work)
         floor = bench.median(work, "floor", "freeze")
         if floor:
             ours = bench.median(work, "cryostat", "freeze")
@@ -363,6 +461,25 @@ def rows(bench, chosen):
             ours, peer = (bench.median(work, engine, "dump") for engine in ("cryostat", "criu"))
             table.append((work, f"floor {seconds(floor)} / dump", f"{floor / ours:.2f}",
                           f"{floor / peer:.2f}" if peer else "-", "-", ">= 0.80", floor / ours >= 0.8))
+    return table
+
+
+def tree_rows(bench, work):
+    """What is measured of trees and descriptors alone."""
+    table = []
+    unique = bench.median(work, "cryostat", "unique")
+    if work == "tree-cow" and unique:
+        for measure, text in (("image", "image / unique"), ("restored", "restored / unique")):
+            ours, peer = (bench.median(work, engine, measure) for engine in ("cryostat", "criu"))
+            table.append((work, f"{text} ({size(unique)})", f"{ours / unique:.2f}",
+                          f"{peer / unique:.2f}" if peer else "-", "-", "<= 1.15", ours / unique <= 1.15))
+    files = bench.median(work, "cryostat", "files")
+    if work == "tree-1000" and files:
+        peer = bench.median(work, "criu", "files")
+        table.append((work, "image files", f"{files:.0f}", f"{peer:.0f}" if peer else "-", "-", "<= 10", files <= 10))
+    collecting = bench.median(work, "cryostat", "collecting")
+    if work == "descriptors" and collecting is not None:
+        table.append((work, "collecting", seconds(collecting), "-", "-", "< 30 ms", collecting < 0.03))
     return table
 
 
@@ -399,7 +516,7 @@ def parse_options(arguments):
     parser.add_argument("--memory-rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1000)
     parser.add_argument("--memory-mib", type=int, default=2048)
-    parser.add_argument("--only", default="small,threads,memory", help="comma-separated works")
+    parser.add_argument("--only", default="small,threads,memory,tree-cow,tree-1000,descriptors", help="comma-separated works")
     parser.add_argument("--dir", help="where images go (default: BUILD/bench/work)")
     parser.add_argument("--build", default=os.path.join(PROJECT, "build"))
     parser.add_argument("--json", help="default: BUILD/bench/results.json")

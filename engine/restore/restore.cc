@@ -30,6 +30,7 @@
 #include "engine/restore/fill_progress.h"
 #include "engine/restore/finish.h"
 #include "engine/restore/hosted_plan.h"
+#include "engine/restore/huge_heap.h"
 #include "engine/restore/machine_check.h"
 #include "engine/restore/node_check.h"
 #include "engine/restore/object_seals.h"
@@ -46,6 +47,9 @@ namespace {
 // Names of the stage spans, in order; they become the stages of the statistics.
 constexpr std::array kStages = {"read images", "plan",   "create tasks", "hosted children",
                                 "restorer",    "finish", "release"};
+
+// From here on the forks cost more than to make them cheap.
+constexpr size_t kManyTasks = 32;
 
 // One restore, as its list of stages; what a stage leaves for later ones is a member.
 class Restore {
@@ -241,6 +245,7 @@ Result<void> Restore::create_tasks() {
     TRY_IN(ipc::fill_namespace(*images_.mm.ipc), "IPC namespace");
   }
   hosted_.emplace(hosted_tree());
+  if (live_.size() >= kManyTasks) collapse_own_memory();
   bool seccomp = false;
   for (const size_t i : live_)
     seccomp |= task::needs_suspended_seccomp(images_.tasks.tasks[i].threads);

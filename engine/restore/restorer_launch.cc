@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "blob/blob_image.h"
@@ -32,21 +33,35 @@ AreaLayout lay_out(uint64_t arena_bytes, uint64_t thread_count, uint64_t parking
   return layout;
 }
 
-Result<std::vector<AddressRange>> all_taken(const HostedPlan& hosted) {
-  std::vector<AddressRange> taken = TRY(own_ranges());
-  taken.insert(taken.end(), hosted.target_ranges.begin(), hosted.target_ranges.end());
-  return taken;
-}
-
-// Reserves the area, makes all but the parking place writable and puts the blob at its start.
-Result<void> map_area(uint64_t start, const AreaLayout& layout) {
+// EEXIST when something of this process is there.
+Result<void> reserve(uint64_t start, uint64_t size_bytes) {
   void* const at = reinterpret_cast<void*>(start);
-  void* const got = mmap(at, layout.size_bytes, PROT_NONE,
+  void* const got = mmap(at, size_bytes, PROT_NONE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
   if (got == MAP_FAILED) return fail_errno(fmt::format("map the restorer area at {:#x}", start));
+  if (got == at) return {};
   // Before 4.17 the flag is unknown and the address only a hint.
-  if (got != at)
-    return fail(ErrorKind::kMachine, fmt::format("the kernel would not map at {:#x}", start));
+  munmap(got, size_bytes);
+  return fail(ErrorKind::kMachine, fmt::format("the kernel would not map at {:#x}", start));
+}
+
+// Reserves `size_bytes` that touch nothing of the target's and nothing of this process; what the
+// process has is only read when it is in the way.
+Result<uint64_t> reserve_area(std::vector<AddressRange> taken, uint64_t size_bytes) {
+  const uint64_t first = TRY(find_area(taken, size_bytes));
+  auto reserved = reserve(first, size_bytes);
+  if (reserved.has_value()) return first;
+  if (reserved.error().errno_value() != EEXIST) return tl::unexpected(std::move(reserved).error());
+  const std::vector<AddressRange> own = TRY(own_ranges());
+  taken.insert(taken.end(), own.begin(), own.end());
+  const uint64_t start = TRY(find_area(std::move(taken), size_bytes));
+  TRY(reserve(start, size_bytes));
+  return start;
+}
+
+// Makes all of the reserved area but the parking place writable and puts the blob at its start.
+Result<void> load_area(uint64_t start, const AreaLayout& layout) {
+  void* const at = reinterpret_cast<void*>(start);
   if (mprotect(at, layout.parking, PROT_READ | PROT_WRITE) != 0) {
     return fail_errno("make the restorer area writable");
   }
@@ -132,7 +147,7 @@ Result<Launch> prepare_launch(const HostedPlan& hosted, ChildContext& context, W
   if (plan.threads.count == 0) return fail(ErrorKind::kImages, "a task without threads");
   Launch launch;
   LaunchReport& report = launch.report;
-  std::vector<AddressRange> taken = TRY(all_taken(hosted));
+  std::vector<AddressRange> taken = hosted.target_ranges;
   plan.service_fds = arena.append(service_ranges(context.service_fds.numbers()));
   TRY(plan_vdso(hosted.vdso, taken, arena, plan.vdso, report));
   // The image needs its old place and a re-targeted group its new one; the area must leave both
@@ -143,7 +158,7 @@ Result<Launch> prepare_launch(const HostedPlan& hosted, ChildContext& context, W
   }
   const AreaLayout layout =
       lay_out(arena.bytes().size(), plan.threads.count, parking_bytes(plan.vdso));
-  const uint64_t start = TRY(find_area(std::move(taken), layout.size_bytes));
+  const uint64_t start = TRY(reserve_area(std::move(taken), layout.size_bytes));
 
   plan.area_start = start;
   plan.area_end = start + layout.size_bytes;
@@ -154,7 +169,7 @@ Result<Launch> prepare_launch(const HostedPlan& hosted, ChildContext& context, W
     arena.at(plan.threads)[i].stack_top =
         start + layout.thread_stacks + (i + 1) * wire::kThreadStackBytes;
   }
-  TRY(map_area(start, layout));
+  TRY(load_area(start, layout));
   void* const arena_at = reinterpret_cast<void*>(start + layout.arena);
   std::memcpy(arena_at, arena.bytes().data(), arena.bytes().size());
   std::memcpy(arena_at, &plan, sizeof(plan));
