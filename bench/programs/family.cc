@@ -37,8 +37,8 @@ int main(int argc, char** argv) {
     const bool told = write(ready[1], "r", 1) == 1;
     close(ready[0]);
     close(ready[1]);
-    while (told) pause();
-    _exit(1);
+    if (!told) _exit(1);
+    for (;;) pause();
   }
   for (long i = 1; i < tasks; ++i) {
     char byte;
