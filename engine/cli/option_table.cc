@@ -72,7 +72,9 @@ po::options_description dump_table() {
        "how changes are found: auto, uffd-wp, soft-dirty, hash, none (default: auto)")         //
       ("auto-dedup", po::bool_switch(), "then free what older checkpoints have in vain")       //
       ("tracker-verify", po::bool_switch(), "compare what the tracker says with the content")  //
-      ("dry-run", po::bool_switch(), "report what would be refused; change nothing")           //
+      ("freeze-cgroup", text("DIR"),
+       "freeze the control group with this folder until every task is seized")        //
+      ("dry-run", po::bool_switch(), "report what would be refused; change nothing")  //
       ("external", texts("KIND[ID]:KEY"),
        "what lies outside and is handed in at the restore: file[MNT_ID:INODE], tty[RDEV:DEV], "
        "pipe[INODE], unix[INODE]; may be repeated")  //

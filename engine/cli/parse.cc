@@ -182,6 +182,10 @@ Result<DumpOptions> parse_dump_tool(const char* tool, std::span<const char* cons
   }));
   TRY(read_increment(values, &options.dump.increment));
   options.dump.auto_dedup = is_on(values, "auto-dedup");
+  if (const auto* text = text_of(values, "freeze-cgroup")) {
+    if (text->empty()) return fail(ErrorKind::kUsage, "option --freeze-cgroup: no folder");
+    options.dump.freeze_cgroup = *text;
+  }
   if (values.count("tree") == 0)
     return tl::unexpected(Error(ErrorKind::kUsage, "which process? -t PID is missing")
                               .with_hint(fmt::format("{} --help lists the options", tool)));

@@ -51,7 +51,6 @@ constexpr std::array kTable = std::to_array<Unsupported>({
     {"cgroup-props-file", kCgroups},
     {"cgroup-dump-controller", kCgroups},
     {"cgroup-yard", kCgroups},
-    {"freeze-cgroup", kCgroups},
     {"exec-cmd", "the root task can't be replaced after a restore"},
     {"evasive-devices", "devices are opened by the path they had"},
     {"force-irmap", "watched files are found by their handles"},

@@ -9,6 +9,7 @@
 #include "engine/base/log.h"
 #include "engine/base/refusals.h"
 #include "engine/base/span.h"
+#include "engine/dump/cgroup_freezer.h"
 #include "engine/dump/manifest.h"
 #include "engine/dump/precheck.h"
 #include "engine/dump/shared_pages.h"
@@ -116,6 +117,7 @@ class Dump {
   RateLimit limit_;
   memory::Snapshots snapshots_;
   std::optional<Tree> tree_;
+  std::optional<CgroupFreezer> freezer_;  // put back before the tree is released
   std::optional<image::CheckpointWriter> writer_;
   std::optional<memory::Increment> increment_;
   Refusals refusals_;
@@ -132,6 +134,8 @@ class Dump {
 Result<void> Dump::prepare() {
   const Span span("prepare");
   tree_.emplace(TRY(Tree::open(options_.pid)));
+  if (!options_.freeze_cgroup.empty())
+    freezer_.emplace(TRY(CgroupFreezer::open(options_.freeze_cgroup)));
   TRY(precheck(tree_->root().handle(), refusals_));
   TRY(refusals_.check());
   increment_.emplace(TRY(memory::Increment::prepare(options_.increment, options_.images_dir)));
@@ -168,7 +172,7 @@ Result<void> Dump::freeze() {
   const Deadline deadline = Deadline::in(options_.timeout);
   {
     const Span span("freeze");
-    TRY(tree_->freeze(deadline, stop_, refusals_));
+    TRY(tree_->freeze(deadline, stop_, freezer_ ? &*freezer_ : nullptr, refusals_));
   }
   const Span span("inject");
   for (const auto& task : tree_->live()) {
@@ -308,7 +312,10 @@ Result<void> Dump::cure() {
 Result<void> Dump::release(SeizedTask::Mode mode) {
   const Span span("release");
   const auto& live = tree_->live();
+  // A frozen task would not die.
+  if (freezer_ && mode != SeizedTask::Mode::kKill) TRY(freezer_->put_back());
   for (size_t i = live.size(); i-- > 0;) TRY(live[i]->release(mode));
+  if (freezer_) TRY(freezer_->put_back());
   freeze_ns_ = monotonic_ns() - freeze_start_ns_;
   log::info("pid {}: frozen for {:.3f} ms", options_.pid.value,
             static_cast<double>(freeze_ns_) / 1e6);

@@ -49,6 +49,7 @@ struct Options {
   // Run at pre-dump (nothing was done yet) and post-dump (the checkpoint is complete, the target
   // still frozen, also with After::kLeaveRunning).
   ActionScripts scripts;
+  std::string freeze_cgroup;  // folder of a control group that is frozen while the tree is seized
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);  // to reach the freeze
 };
 

@@ -7,6 +7,7 @@
 #include "engine/base/log.h"
 #include "engine/base/refusals.h"
 #include "engine/base/span.h"
+#include "engine/dump/cgroup_freezer.h"
 #include "engine/dump/manifest.h"
 #include "engine/dump/precheck.h"
 #include "engine/dump/task_dump.h"
@@ -57,6 +58,7 @@ class PreDump {
   uint64_t freeze_ns_ = 0;
 
   std::optional<Tree> tree_;
+  std::optional<CgroupFreezer> freezer_;  // put back before the tree is released
   std::optional<image::CheckpointWriter> writer_;
   std::optional<memory::Increment> increment_;
   std::vector<memory::SpaceIncrement> changes_;  // of each address space
@@ -70,6 +72,8 @@ class PreDump {
 Result<void> PreDump::prepare() {
   const Span span("prepare");
   tree_.emplace(TRY(Tree::open(options_.pid)));
+  if (!options_.freeze_cgroup.empty())
+    freezer_.emplace(TRY(CgroupFreezer::open(options_.freeze_cgroup)));
   TRY(precheck(tree_->root().handle(), refusals_));
   TRY(refusals_.check());
   memory::IncrementOptions increment = options_.increment;
@@ -87,7 +91,7 @@ Result<void> PreDump::look() {
   const auto& live = tree_->live();
   {
     const Span span("freeze");
-    TRY(tree_->freeze(deadline, stop_, refusals_));
+    TRY(tree_->freeze(deadline, stop_, freezer_ ? &*freezer_ : nullptr, refusals_));
   }
   {
     const Span span("inject");
@@ -102,6 +106,7 @@ Result<void> PreDump::look() {
     for (const auto& task : live) TRY(task->cure());
   }
   const Span span("release");
+  if (freezer_) TRY(freezer_->put_back());
   for (size_t i = live.size(); i-- > 0;) TRY(live[i]->release(SeizedTask::Mode::kResume));
   freeze_ns_ = monotonic_ns() - freeze_start_ns;
   return stop_.check();

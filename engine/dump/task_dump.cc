@@ -10,8 +10,17 @@
 
 namespace cryostat::dump {
 
+Result<void> TaskDump::begin_freeze() {
+  seized_.emplace(TRY(SeizedTask::begin(handle_)));
+  return {};
+}
+
 Result<void> TaskDump::freeze(const Deadline& deadline, const StopRequest& stop) {
-  seized_.emplace(TRY(SeizedTask::freeze(handle_, deadline, stop)));
+  if (seized_.has_value()) {
+    TRY(seized_->complete(deadline, stop));
+  } else {
+    seized_.emplace(TRY(SeizedTask::freeze(handle_, deadline, stop)));
+  }
   log::info("pid {}: {} threads stopped", pid().value, seized_->threads().size());
   return {};
 }

@@ -47,6 +47,8 @@ class TaskDump {
   // Before the freeze: how long its sleeping threads still have.
   void sample_sleeps() { sleeps_ = task::sample_sleeps(handle_); }
 
+  // Before freeze(), while its control group is frozen: see SeizedTask::begin().
+  Result<void> begin_freeze();
   Result<void> freeze(const Deadline& deadline, const StopRequest& stop);
   bool is_frozen() const { return seized_.has_value(); }
   Result<void> inject(const Deadline& deadline, const StopRequest& stop, StubRoom room);

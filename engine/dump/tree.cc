@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "engine/base/span.h"
+#include "engine/base/watchdog.h"
+#include "engine/dump/cgroup_freezer.h"
 #include "engine/dump/children.h"
 #include "engine/dump/precheck.h"
+#include "engine/kernel/kcmp.h"
 #include "engine/procfs/stat.h"
 #include "engine/procfs/status.h"
 
@@ -30,6 +34,35 @@ pb::Task zombie_image(const procfs::Stat& stat, uint32_t uid) {
   zombie.set_comm(stat.comm);
   zombie.set_uid(uid);
   return task;
+}
+
+// Of a frozen task /proc tells no state but that it sleeps.
+bool is_in_stop(const TaskHandle& task) {
+  const auto where = task.proc().read("wchan");
+  return where && where->find("signal_stop") != std::string::npos;
+}
+
+// Not to be stopped: a thread that waits in vfork(2) until its child has memory of its own.
+std::optional<HostPid> vfork_child(const TaskHandle& parent) {
+  const auto children = children_of(parent);
+  if (!children) return std::nullopt;
+  for (const HostPid child : *children) {
+    const auto same =
+        kernel::kcmp(Tid(parent.pid().value), Tid(child.value), kernel::KcmpType::kVm);
+    if (same && *same == kernel::KcmpOrder::kEqual) return child;
+  }
+  return std::nullopt;
+}
+
+Result<void> freeze_or_explain(TaskDump& task, const Deadline& deadline, const StopRequest& stop) {
+  auto frozen = task.freeze(deadline, stop);
+  if (frozen || frozen.error().kind() != ErrorKind::kFailed || !deadline.expired()) return frozen;
+  const auto child = vfork_child(task.handle());
+  if (!child) return frozen;
+  return fail(ErrorKind::kRefused,
+              fmt::format("pid {}: seems to wait in vfork(2) for pid {}, which has its memory and "
+                          "has not called execve(2): that can't be checkpointed",
+                          task.pid().value, child->value));
 }
 
 }  // namespace
@@ -109,7 +142,7 @@ Result<void> Tree::freeze_member(HostPid pid, const Deadline& deadline, const St
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (!member) member = std::make_unique<TaskDump>(TRY(TaskHandle::open(pid)));
     if (TRY(add_zombie(member->handle(), refusals))) return {};
-    auto frozen = member->freeze(deadline, stop);
+    auto frozen = freeze_or_explain(*member, deadline, stop);
     if (frozen.has_value()) {
       TRY(check_member(member->handle(), refusals));
       live_.push_back(std::move(member));
@@ -122,8 +155,60 @@ Result<void> Tree::freeze_member(HostPid pid, const Deadline& deadline, const St
   return fail(ErrorKind::kTargetGone, fmt::format("pid {} has gone", pid.value));
 }
 
-Result<void> Tree::freeze(const Deadline& deadline, const StopRequest& stop, Refusals& refusals) {
-  TRY(root().freeze(deadline, stop));
+std::set<pid_t> Tree::stopped_members() const {
+  std::set<pid_t> stopped;
+  for (const TaskHandle* member : known()) {
+    const auto text = member->proc().read("stat");
+    const auto stat = text ? procfs::parse_stat(*text) : tl::unexpected(text.error());
+    if (stat && stat->state == 'T') stopped.insert(member->pid().value);
+  }
+  return stopped;
+}
+
+// Everybody who can be found while nobody runs, but for tasks in a job-control stop: those are not
+// going to fork, and seizing one waits until it has gone over into a ptrace stop, which it can't
+// while it is frozen (version 1). What ends meanwhile is met again later.
+Result<void> Tree::begin_freeze(const std::set<pid_t>& stopped) {
+  const auto begin = [&](TaskDump& task) -> Result<void> {
+    if (stopped.contains(task.pid().value) || is_in_stop(task.handle())) return {};
+    return task.begin_freeze();
+  };
+  TRY(begin(root()));
+  std::vector<HostPid> next = TRY(children_of(root().handle()));
+  while (!next.empty()) {
+    const HostPid pid = next.back();
+    next.pop_back();
+    auto known = std::ranges::find_if(
+        candidates_, [pid](const auto& candidate) { return candidate->pid() == pid; });
+    if (known == candidates_.end()) {
+      auto handle = TaskHandle::open(pid);
+      if (!handle) continue;
+      candidates_.push_back(std::make_unique<TaskDump>(std::move(*handle)));
+      known = candidates_.end() - 1;
+    }
+    const auto begun = begin(**known);
+    if (!begun && !is_gone(begun.error())) return begun;
+    const auto children = children_of((*known)->handle());
+    if (children) next.insert(next.end(), children->begin(), children->end());
+  }
+  return {};
+}
+
+Result<void> Tree::freeze(const Deadline& deadline, const StopRequest& stop, CgroupFreezer* freezer,
+                          Refusals& refusals) {
+  if (freezer != nullptr) {
+    const std::set<pid_t> stopped = stopped_members();
+    TRY(freezer->freeze(deadline, stop));
+    Result<void> begun;
+    {
+      // Should a task be missed that seizing has to wait for.
+      const Watchdog thaw_in_time(deadline, [freezer] { (void)freezer->thaw(); });
+      begun = begin_freeze(stopped);
+    }
+    TRY(freezer->thaw());
+    TRY(begun);
+  }
+  TRY(freeze_or_explain(root(), deadline, stop));
   if (!TRY(nobody_came())) TRY(freeze_members(deadline, stop, refusals));
   return find_sharing();
 }

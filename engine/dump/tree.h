@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "engine/base/deadline.h"
@@ -14,6 +15,8 @@
 #include "engine/task/task_sharing.h"
 
 namespace cryostat::dump {
+
+class CgroupFreezer;
 
 class Tree {
  public:
@@ -52,7 +55,9 @@ class Tree {
   // new children but those it inherits from one that ended meanwhile. Errors: the ones of
   // SeizedTask::freeze(); kFailed at the deadline, with what kept it from ending. What was stopped
   // goes on when the tree is destroyed.
-  Result<void> freeze(const Deadline& deadline, const StopRequest& stop, Refusals& refusals);
+  // `freezer`: of a control group that holds the members, or nullptr; it is thawed afterwards.
+  Result<void> freeze(const Deadline& deadline, const StopRequest& stop, CgroupFreezer* freezer,
+                      Refusals& refusals);
 
  private:
   Tree() = default;
@@ -60,6 +65,8 @@ class Tree {
                              Refusals& refusals);
   Result<bool> add_zombie(const TaskHandle& member, Refusals& refusals);
   Result<bool> nobody_came() const;
+  std::set<pid_t> stopped_members() const;
+  Result<void> begin_freeze(const std::set<pid_t>& stopped);
   Result<void> freeze_members(const Deadline& deadline, const StopRequest& stop,
                               Refusals& refusals);
   Result<void> find_sharing();

@@ -94,9 +94,25 @@ Result<WaitStatus> absorb_interrupt(Tid tid, const WaitStatus& status, const Dea
 Result<SeizedTask> SeizedTask::freeze(const TaskHandle& task, const Deadline& deadline,
                                       const StopRequest& stop) {
   SeizedTask seized(task);
-  TRY(seized.seize_all(deadline, stop));
-  TRY(seized.save_threads());
+  TRY(seized.complete(deadline, stop));
   return seized;
+}
+
+Result<SeizedTask> SeizedTask::begin(const TaskHandle& task) {
+  SeizedTask seized(task);
+  TRY(seized.begin_all());
+  return seized;
+}
+
+Result<void> SeizedTask::begin_all() {
+  for (const int number : TRY_IN(task_->proc().list_numbers("task"), "freeze"))
+    if (TRY(seize_thread(Tid(number)))) seized_.emplace_back(number);
+  return {};
+}
+
+Result<void> SeizedTask::complete(const Deadline& deadline, const StopRequest& stop) {
+  TRY(seize_all(deadline, stop));
+  return save_threads();
 }
 
 SeizedTask::SeizedTask(SeizedTask&& other) noexcept
@@ -125,6 +141,8 @@ Result<const procfs::Status*> SeizedTask::status() {
 }
 
 Result<void> SeizedTask::seize_all(const Deadline& deadline, const StopRequest& stop) {
+  std::unordered_set<pid_t> begun;
+  for (const Tid tid : seized_) begun.insert(tid.value);
   std::unordered_set<pid_t> known;
   for (;;) {
     const std::vector<int> listed = TRY_IN(task_->proc().list_numbers("task"), "freeze");
@@ -146,8 +164,10 @@ Result<void> SeizedTask::seize_all(const Deadline& deadline, const StopRequest& 
     }
     std::vector<Tid> settling;
     for (const Tid tid : fresh) {
-      if (!TRY(seize_thread(tid))) continue;
-      seized_.push_back(tid);
+      if (!begun.contains(tid.value)) {
+        if (!TRY(seize_thread(tid))) continue;
+        seized_.push_back(tid);
+      }
       settling.push_back(tid);
     }
     // All are on their way to the stop by now; most have reached it when their turn comes.

@@ -49,6 +49,11 @@ class SeizedTask {
   // deadline.
   static Result<SeizedTask> freeze(const TaskHandle& task, const Deadline& deadline,
                                    const StopRequest& stop);
+  // The same in two steps, for a task that can't run to its stop yet, nor change (it is frozen by
+  // its control group): all threads are seized and asked to stop; then waited for. Between them the
+  // object is only good for complete() and for being destroyed.
+  static Result<SeizedTask> begin(const TaskHandle& task);
+  Result<void> complete(const Deadline& deadline, const StopRequest& stop);
   SeizedTask(SeizedTask&& other) noexcept;
   SeizedTask& operator=(SeizedTask&&) = delete;
   // Backstop: release(kResume), logged.
@@ -75,6 +80,7 @@ class SeizedTask {
 
  private:
   explicit SeizedTask(const TaskHandle& task) : task_(&task) {}
+  Result<void> begin_all();
   Result<void> seize_all(const Deadline& deadline, const StopRequest& stop);
   // False when the thread vanished meanwhile.
   Result<bool> seize_thread(Tid tid);

@@ -45,12 +45,12 @@ TEST_CASE("every task below the root is frozen, also those that came since the l
   const StopRequest stop;
   for (int i = 0; i < 1000; ++i) {
     auto look = Tree::open(HostPid(root.pid())).value();
-    const auto frozen = look.freeze(Deadline::in(std::chrono::seconds(5)), stop, refusals);
+    const auto frozen = look.freeze(Deadline::in(std::chrono::seconds(5)), stop, nullptr, refusals);
     if (!frozen) FAIL(frozen.error().message());
     if (look.live().size() == 4 && look.zombies().size() == 1) break;
     usleep(1000);
   }
-  REQUIRE(tree.freeze(Deadline::in(std::chrono::seconds(5)), stop, refusals).has_value());
+  REQUIRE(tree.freeze(Deadline::in(std::chrono::seconds(5)), stop, nullptr, refusals).has_value());
   CHECK(pids_of(tree).size() == 4);
   CHECK(pids_of(tree).contains(root.pid()));
   REQUIRE(tree.zombies().size() == 1);
