@@ -45,7 +45,8 @@ Result<bool> contains(const std::string& path, pid_t pid) {
   for (; !error && !found && entry != std::filesystem::recursive_directory_iterator();
        entry.increment(error))
     found = entry->is_directory(error) && lists(entry->path());
-  if (error) return fail_errno(error.value(), fmt::format("list the control groups below {}", path));
+  if (error)
+    return fail_errno(error.value(), fmt::format("list the control groups below {}", path));
   return found;
 }
 
@@ -106,8 +107,8 @@ Result<bool> CgroupFreezer::is_frozen() const {
 Result<void> CgroupFreezer::ask_for(State state) {
   const bool is_one = version_ == Version::kOne;
   const char* const file = is_one ? kStateOfOne : kStateOfTwo;
-  const std::string_view text = state == State::kFrozen ? (is_one ? "FROZEN" : "1")
-                                                        : (is_one ? "THAWED" : "0");
+  const std::string_view text =
+      state == State::kFrozen ? (is_one ? "FROZEN" : "1") : (is_one ? "THAWED" : "0");
   const UniqueFd fd(openat(folder_.get(), file, O_WRONLY | O_CLOEXEC));
   if (!fd || write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
     return fail_errno(fmt::format("write {} to {}/{}", text, path_, file));

@@ -11,6 +11,7 @@
 #include "engine/base/span.h"
 #include "engine/dump/cgroup_freezer.h"
 #include "engine/dump/manifest.h"
+#include "engine/dump/outside_sharing.h"
 #include "engine/dump/precheck.h"
 #include "engine/dump/shared_pages.h"
 #include "engine/dump/stop_reports.h"
@@ -137,6 +138,7 @@ Result<void> Dump::prepare() {
   if (!options_.freeze_cgroup.empty())
     freezer_.emplace(TRY(CgroupFreezer::open(options_.freeze_cgroup)));
   TRY(precheck(tree_->root().handle(), refusals_));
+  TRY(refuse_outside_sharing(tree_->root().handle(), refusals_));
   TRY(refusals_.check());
   increment_.emplace(TRY(memory::Increment::prepare(options_.increment, options_.images_dir)));
   if (!options_.dry_run) TRY(create_images());

@@ -9,6 +9,7 @@
 #include "engine/base/span.h"
 #include "engine/dump/cgroup_freezer.h"
 #include "engine/dump/manifest.h"
+#include "engine/dump/outside_sharing.h"
 #include "engine/dump/precheck.h"
 #include "engine/dump/task_dump.h"
 #include "engine/dump/tree.h"
@@ -75,6 +76,7 @@ Result<void> PreDump::prepare() {
   if (!options_.freeze_cgroup.empty())
     freezer_.emplace(TRY(CgroupFreezer::open(options_.freeze_cgroup)));
   TRY(precheck(tree_->root().handle(), refusals_));
+  TRY(refuse_outside_sharing(tree_->root().handle(), refusals_));
   TRY(refusals_.check());
   memory::IncrementOptions increment = options_.increment;
   increment.track_mem = true;

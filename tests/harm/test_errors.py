@@ -7,7 +7,7 @@ import struct
 import subprocess
 
 import namespace
-from harness import Skip, need_program, read, read_stat, wait_for
+from harness import Skip, descendants, need_program, read, read_stat, wait_for
 
 # Wrong images ---------------------------------------------------------------------------------
 
@@ -328,6 +328,16 @@ def test_semaphore_undo(test):
         finally:
             libc.semctl(number, 0, 0)  # IPC_RMID
             program.kill()
+
+
+def test_shares_with_outside(test):
+    """A root that has something in common with a task that is not dumped with it."""
+    for what, name in (("vm", "CLONE_VM"), ("files", "CLONE_FILES"), ("fs", "CLONE_FS"), ("vm_sighand", "CLONE_SIGHAND")):
+        victim = test.victim("sharing", what)
+        child, = descendants(victim.pid)
+        test.tool("cr-dump", "--no-default-config", "-t", child, "-D", test.path("images"), "-R").failed(
+            3, f"pid {child}: shares its", name, f"pid {victim.pid} outside")
+        victim.verdict()
 
 
 def test_ghost_limit_raised(test):

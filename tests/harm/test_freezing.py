@@ -12,7 +12,7 @@ def tracers(pids):
 def test_fork_storm(test):
     """Processes and threads that come and go: dumped while they run on, then dumped, ended and restored."""
     victim = test.victim("fork_storm")
-    for number in range(5):
+    for number in range(3):
         done = test.dump(victim, test.path(f"images{number}"), "-R")
         if done.status != 0:
             done.failed(1, "timed out freezing")
