@@ -148,6 +148,10 @@ Result<Launch> prepare_launch(const HostedPlan& hosted, ChildContext& context, W
   Launch launch;
   LaunchReport& report = launch.report;
   std::vector<AddressRange> taken = hosted.target_ranges;
+  for (uint64_t i = 0; i < plan.followers.count; ++i) {
+    const wire::AddressRange area = arena.at(plan.followers)[i];
+    taken.push_back({area.start, area.end});
+  }
   plan.service_fds = arena.append(service_ranges(context.service_fds.numbers()));
   TRY(plan_vdso(hosted.vdso, taken, arena, plan.vdso, report));
   // The image needs its old place and a re-targeted group its new one; the area must leave both

@@ -86,5 +86,6 @@ CASES = {
     "memory_exotic_vm_readv": round_trip("memory_exotic", dump=("--transfer=vm-readv",)),
     "memory_kinds_one_reader": round_trip("memory_kinds", restore=("--restore-threads=1",)),
     "memory_kinds_many_readers": round_trip("memory_kinds", restore=("--restore-threads=4",)),
+    "sharing_vdso_retarget": round_trip("sharing", restore=("--vdso=retarget",), ignore=("maps",)),
     "mm_layout_vdso_retarget": round_trip("mm_layout", restore=("--vdso=retarget",), ignore=("maps",)),
 }
