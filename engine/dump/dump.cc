@@ -214,6 +214,7 @@ Result<void> Dump::collect() {
          .file_locks = options_.file_locks,
          .link_remap = options_.link_remap,
          .ghost_limit_bytes = options_.ghost_limit_bytes,
+         .zombies = std::move(zombies),
          .external = options_.external,
          .engine_fds = {},
          .table_leaders = tree_->sharing().leaders_of(task::Resource::kDescriptors)},

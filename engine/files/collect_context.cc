@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/kcmp.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -109,6 +111,21 @@ Result<void> CollectContext::read_unix_sockets() {
   if (unix_sockets.size() != 0) return {};
   unix_sockets = TRY(net::UnixSocketTable::read());
   return {};
+}
+
+bool CollectContext::collect_unix_garbage(uint64_t inode) {
+  if (garbage_collected_) return false;
+  garbage_collected_ = true;
+  // The end of a socket starts it; it works in the background.
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    UniqueFd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)).reset();
+    auto table = net::UnixSocketTable::read();
+    if (!table) return false;
+    unix_sockets = std::move(*table);
+    if (unix_sockets.find(inode) == nullptr) return true;
+    usleep(1000);
+  }
+  return false;
 }
 
 Result<bool> CollectContext::watches(const OpenDescription& epoll, int watched_fd, uint32_t nth,

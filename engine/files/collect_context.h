@@ -74,6 +74,9 @@ class CollectContext {
   // Reads the UNIX sockets of this network namespace into `unix_sockets`, the first time.
   Result<void> read_unix_sockets();
   net::UnixSocketTable unix_sockets;
+  // Lets the kernel look for sockets that nobody can reach any more (unix(7)), once, and reads
+  // `unix_sockets` again. True when the one with this inode is gone.
+  bool collect_unix_garbage(uint64_t inode);
 
   // Ids of BPF maps whose elements are saved already.
   std::set<uint32_t> bpf_maps;
@@ -90,6 +93,7 @@ class CollectContext {
   const std::vector<OpenDescription>& all_;
   std::unordered_multimap<ino_t, const OpenDescription*> by_inode_;
   std::vector<PendingGhost> ghosts_;
+  bool garbage_collected_ = false;
 };
 
 }  // namespace cryostat::files

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -31,6 +32,8 @@ struct RestoreInputs {
   InheritedFds inherited = {};
   // Masters of pseudoterminals that exist already (create_controlling_ptys()), by pty_id.
   std::map<uint32_t, int> pty_masters = {};
+  // Both ends of socket pairs that another task has made for this one, by pair_id; they are taken.
+  std::map<uint32_t, std::pair<int, int>> lent_pairs = {};
 };
 
 // Of a checkpoint of one task: opens every description of `image`, moves them to the numbers of

@@ -160,12 +160,14 @@ Result<void> be_born(const BirthInputs& inputs, size_t index,
   const Birth& birth = inputs.plan.births[index];
   const auto everybody = static_cast<uint32_t>(inputs.plan.births.size());
   const uint32_t turn = inputs.turn_of(birth);
+  if (!birth.is_placeholder() && inputs.tasks[birth.task].task.child_subreaper())
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);  // to adopt what zombies and placeholders leave
   const bool forks = !birth.before_session.empty() || !birth.after_session.empty();
   if (forks && inputs.before_forks) TRY(inputs.before_forks(index));
   TRY(fork_births(inputs, birth.before_session, turn, be));
   TRY(enter_session(inputs, birth));
   TRY(fork_births(inputs, birth.after_session, turn, be));
-  if (birth.group == birth.pid) TRY(join_group(birth.pid));
+  if (birth.group == birth.pid || birth.leaves_group) TRY(join_group(birth.pid));
   if (everybody == 1) {
     if (birth.group == Birth::kOutside) TRY(join_group(inputs.outside_group));
     return settle_terminal(inputs, birth);
@@ -173,7 +175,11 @@ Result<void> be_born(const BirthInputs& inputs, size_t index,
   inputs.rendezvous.arrive(Rendezvous::Point::kBorn, everybody, turn);
   TRY(settle_terminal(inputs, birth));
   if (birth.group == Birth::kOutside) TRY(join_group(inputs.outside_group));
-  if (birth.group > 0) TRY(join_group(birth.group));
+  if (birth.group > 0 && !birth.leaves_group) TRY(join_group(birth.group));
+  if (inputs.plan.has_leavers) {
+    inputs.rendezvous.arrive(Rendezvous::Point::kJoined, everybody, turn);
+    if (birth.leaves_group) TRY(join_group(birth.group));
+  }
   inputs.rendezvous.arrive(Rendezvous::Point::kGrouped, everybody, turn);
   if (birth.is_placeholder()) _exit(0);
   for (const size_t placeholder : birth.placeholders)

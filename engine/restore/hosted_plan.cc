@@ -111,11 +111,26 @@ Result<void> fetch_descriptors(Member& member) {
 Result<void> follow_table(ChildContext& context, Member& member) {
   member.shared_memory.emplace(context.service_fds);
   member.meet(Rendezvous::Point::kCreated);
+  if (!member.inputs.lent_pairs.empty()) {
+    member.meet(Rendezvous::Point::kBorrowed);
+    member.meet(Rendezvous::Point::kGivenUp);
+  }
   member.meet(Rendezvous::Point::kOpened);
   member.meet(Rendezvous::Point::kFetched);
   const Rendezvous& rendezvous = member.inputs.rendezvous;
   rendezvous.await(rendezvous.members()[member.role.table.leader].table_ready, member.role.turn);
   TRY_IN(fetch_shared_memory(member), "shared memory");
+  return {};
+}
+
+// Nobody else has an end of a pair when its owner goes on: one end may have to be closed.
+Result<void> borrow(ChildContext& context, Member& member) {
+  const HostedInputs& inputs = member.inputs;
+  TRY(borrow_pairs(inputs.images, inputs.lent_pairs, member.task().descriptor_table_id(),
+                   context.service_fds, inputs.lent_numbers(), member.file_inputs));
+  member.meet(Rendezvous::Point::kBorrowed);
+  give_up_lent_pairs(inputs.lent_pairs, member.index, context.service_fds, inputs.lent_numbers());
+  member.meet(Rendezvous::Point::kGivenUp);
   return {};
 }
 
@@ -127,8 +142,13 @@ Result<void> share(ChildContext& context, Member& member) {
     TRY_IN(open_descriptors(member), "descriptors");
     return {};
   }
+  const HostedInputs& inputs = member.inputs;
+  TRY_IN(make_lent_pairs(inputs.images, inputs.lent_pairs, member.index, context.service_fds,
+                         inputs.lent_numbers()),
+         "socket pairs of other tasks");
   // A description of a memfd needs the object, which may be another task's.
   member.meet(Rendezvous::Point::kCreated);
+  if (!inputs.lent_pairs.empty()) TRY_IN(borrow(context, member), "socket pairs");
   TRY_IN(fetch_shared_memory(member), "shared memory");
   TRY_IN(open_descriptors(member), "descriptors");
   member.meet(Rendezvous::Point::kOpened);

@@ -14,6 +14,7 @@
 #include "engine/memory/staged_memory.h"
 #include "engine/memory/store_files.h"
 #include "engine/restore/hosted_child.h"
+#include "engine/restore/lent_pairs.h"
 #include "engine/restore/object_owners.h"
 #include "engine/restore/options.h"
 
@@ -41,6 +42,12 @@ struct HostedInputs {
   HandedFds handed;
   // What a process has of its memory when it is born; nullptr: nothing.
   memory::StagedMemory* staged = nullptr;
+  std::vector<LentPair> lent_pairs = {};
+
+  // Two for each lent pair.
+  std::span<int> lent_numbers() const {
+    return rendezvous.description_numbers().subspan(images.files.descriptions.size() + 1);
+  }
 };
 
 // Puts what others will inherit into the memory of the process of a birth.

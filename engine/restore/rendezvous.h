@@ -19,12 +19,15 @@ class Rendezvous {
 
   // In this order.
   enum class Point : uint32_t {
-    kBorn,     // every process exists and leads its session or group, if it does
-    kGrouped,  // every process is in its group
-    kCreated,  // every shared memory object exists
-    kOpened,   // every owner has opened what others have too
-    kFetched,  // every task has got what it takes from others
-    kReady,    // every task can enter the restorer, and cr-restore knows; cr-restore takes part
+    kBorn,      // every process exists and leads its session or group, if it does
+    kJoined,    // every process is in its group, but for those that leave one; only with such
+    kGrouped,   // every process is in its group
+    kCreated,   // every shared memory object exists
+    kBorrowed,  // every owner has taken the socket pairs others have made for it
+    kGivenUp,   // which have closed theirs; these two only where there are such pairs
+    kOpened,    // every owner has opened what others have too
+    kFetched,   // every task has got what it takes from others
+    kReady,     // every task can enter the restorer, and cr-restore knows; cr-restore takes part
     kCount,
   };
 

@@ -222,9 +222,10 @@ Result<void> Restore::create_tasks() {
   roles_ = sharing_roles(images_.tasks);
   const bool shares = std::ranges::any_of(
       roles_, [](const SharingRole& role) { return role.turn != Rendezvous::kNoTurn; });
+  std::vector<LentPair> lent_pairs = plan_lent_pairs(images_, *descriptions_, roles_);
   rendezvous_.emplace(
-      TRY(Rendezvous::create(images_.files.descriptions.size() + 1, images_.mm.shared.size() + 1,
-                             shares ? roles_.size() : 0)));
+      TRY(Rendezvous::create(images_.files.descriptions.size() + 1 + 2 * lent_pairs.size(),
+                             images_.mm.shared.size() + 1, shares ? roles_.size() : 0)));
   terminals_ = TRY(files::create_controlling_ptys(images_.files));
   std::map<uint32_t, int> pty_masters;
   for (const auto& terminal : terminals_) pty_masters[terminal.pty_id] = terminal.master.get();
@@ -238,7 +239,8 @@ Result<void> Restore::create_tasks() {
       options_.restore_threads,
       roles_,
       {memory::store_files(*chain_), terminal_.get(), options_.inherited, std::move(pty_masters)},
-      staged_ ? &*staged_ : nullptr});
+      staged_ ? &*staged_ : nullptr,
+      std::move(lent_pairs)});
   std::optional<ipc::NamespaceScope> namespace_scope;  // the tasks are born in it
   if (images_.mm.ipc) {
     namespace_scope.emplace(TRY(ipc::NamespaceScope::create()));

@@ -42,6 +42,8 @@ class Planner {
   Result<void> place_sharer(size_t index, size_t parent);
   bool put_below(size_t index, size_t creator);
   Result<void> check_births() const;
+  std::optional<size_t> heir_below(size_t parent) const;
+  bool put_below_ended(size_t index, size_t parent);
   Result<size_t> session_placeholder(size_t index, size_t parent, pid_t session);
   Result<void> plan_group(size_t index);
   void add_group_placeholder(pid_t group, size_t parent);
@@ -191,9 +193,37 @@ Result<void> Planner::check_births() const {
                           plan_.births[static_cast<size_t>(unborn - born.begin())].pid));
 }
 
+// Who gets the orphans of a child of `parent` that ends: the nearest subreaper (prctl(2)).
+std::optional<size_t> Planner::heir_below(size_t parent) const {
+  for (size_t heir = parent;; heir = parents_[heir]) {
+    if (tasks_[heir]->child_subreaper()) return heir;
+    if (heir == 0) return std::nullopt;
+  }
+}
+
+// By the leader of its session, a zombie or a placeholder, which leaves it to its parent when it
+// ends.
+bool Planner::put_below_ended(size_t index, size_t parent) {
+  const pid_t session = *needs_[index];
+  const auto leader = by_pid_.find(session);
+  if (leader != by_pid_.end()) {
+    const size_t zombie = leader->second;
+    if (!tasks_[zombie]->has_zombie() || heir_below(parents_[zombie]) != parent) return false;
+    plan_.births[zombie].after_session.push_back(index);
+    return true;
+  }
+  const auto placeholder = placeholders_.find(session);
+  if (placeholder == placeholders_.end()) return false;
+  const auto [birth, creator] = placeholder->second;
+  if (creator == parent || !plan_.births[birth].leads_session || heir_below(creator) != parent)
+    return false;
+  plan_.births[birth].after_session.push_back(index);
+  return true;
+}
+
 Result<void> Planner::place_below(size_t index, size_t parent) {
   if (joined_[index] != 0) return place_sharer(index, parent);
-  if (put_below(index, parent)) return {};
+  if (put_below(index, parent) || put_below_ended(index, parent)) return {};
   const auto need = needs_[index];
   const auto leader = by_pid_.find(*need);
   if (*need == kOuterSession || (leader != by_pid_.end() && parents_[leader->second] != parent) ||
@@ -221,6 +251,13 @@ Result<void> Planner::plan_group(size_t index) {
   // Whoever leads a session leads the group of that number for good.
   if (birth.leads_session) return {};
   birth.group = task.pgid();
+  if (const auto leader = by_pid_.find(task.pgid()); leader != by_pid_.end()) {
+    Birth& leading = plan_.births[leader->second];
+    leading.leaves_group = !leading.leads_session &&
+                           tasks_[leader->second]->pgid() != task.pgid() &&
+                           !tasks_[leader->second]->outside_group();
+    plan_.has_leavers |= leading.leaves_group;
+  }
   if (by_pid_.contains(task.pgid()) || placeholders_.contains(task.pgid())) return {};
   if (task.pgid() == plan_.root_session) return {};
   add_group_placeholder(task.pgid(), index);

@@ -7,7 +7,10 @@
 //    session the parent had left;
 //  - else by a sibling that leads the session, with CLONE_PARENT (clone(2));
 //  - else, when the leader has ended, by a placeholder: a process with the leader's number, which
-//    lives until all groups exist.
+//    lives until all groups exist;
+//  - or by a leader that is a zombie again later, or such a placeholder, whose orphan it becomes
+//  when
+//    that ends: for the nearest subreaper (prctl(2)) to adopt.
 // What tasks share by clone(2) (address space, descriptor table, working directory, signal
 // handlers) they can only get at their birth: they are forked by a task that has it, their parent
 // or a sibling.
@@ -41,6 +44,7 @@ struct Birth {
   bool by_sibling = false;     // forked with CLONE_PARENT
   uint64_t share = 0;          // CLONE_VM, … : what it has in common with who forks it
   pid_t group = kInherited;
+  bool leaves_group = false;  // makes the group of its number, which others are in, and leaves it
   std::vector<size_t> before_session;  // births it forks before its setsid
   std::vector<size_t> after_session;   // and after it (or at once when it does not lead one)
   std::vector<size_t> placeholders;  // births of which it is the parent and whose end it waits for
@@ -56,6 +60,7 @@ struct TreePlan {
   // Not 0: the session of the root is one whose leader has ended; the root is forked by a
   // placeholder of this number.
   pid_t root_session = 0;
+  bool has_leavers = false;  // somebody leaves its group: after all have joined theirs
 };
 
 // A session whose controlling terminal is a pseudoterminal of the target (credentials(7)).

@@ -130,6 +130,47 @@ public class Job {
     survive(test, chain(1000), test.path("out"), "java", "-Xmx128m", "-cp", test.folder, "Job")
 
 
+@seconds(150)
+def test_java_threads(test):
+    """A hundred threads that share their work, a lock and a counter."""
+    need_program("java")
+    need_program("javac")
+    script(test, "Many.java", """
+import java.security.MessageDigest;
+import java.util.concurrent.*;
+public class Many {
+  static int done = 0;
+  static synchronized void finished() { ++done; System.out.println("done " + done); }
+  public static void main(String[] args) throws Exception {
+    ExecutorService pool = Executors.newFixedThreadPool(100);
+    Future<?>[] results = new Future<?>[300];
+    for (int n = 0; n < results.length; ++n) {
+      final int number = n;
+      results[n] = pool.submit(() -> {
+        String value = "" + number;
+        for (int i = 0; i < 10; ++i) {
+          StringBuilder text = new StringBuilder();
+          for (byte b : MessageDigest.getInstance("SHA-256").digest(value.getBytes()))
+            text.append(String.format("%02x", b));
+          value = text.toString();
+          Thread.sleep(60);
+        }
+        finished();
+        return value;
+      });
+    }
+    for (Future<?> result : results) System.out.println(result.get());
+    pool.shutdown();
+  }
+}
+""")
+    subprocess.run(["javac", "Many.java"], cwd=test.folder, check=True)
+    results = "".join(chain(10, str(n)).splitlines()[-1] + "\n" for n in range(300))
+    good = [f"done {n}" for n in range(1, 301)] + results.splitlines()
+    survive(test, lambda text: sorted(text.splitlines()) == sorted(good), test.path("out"), "java", "-Xmx128m", "-cp",
+            test.folder, "Many", lines=20)
+
+
 def test_bash(test):
     path = script(test, "job.sh", """
 declare -A seen

@@ -13,7 +13,10 @@ from harness import Failed, alive, descendants, read, read_stat, seconds, wait_f
 DUMP_OPTIONS = ("--file-locks", "--link-remap", "--ghost-limit=16777216")
 
 
-QUICK_SEEDS = (1, 3, 7, 16, 19)
+# What is refused by name and comes up now and then (docs/trees.md, docs/kinds.md, docs/sockets.md).
+KNOWN_REFUSALS = ("and has no child that leads it: that can't be restored yet",
+                  "a file about another process can't be checkpointed", "with an error it has not reported yet")
+QUICK_SEEDS = (1, 2, 7, 16, 26, 49)
 
 
 class RandomTree:
@@ -50,7 +53,7 @@ class RandomTree:
         for pid, (parent, group, session) in self.test.tree(self.victim.pid).items():
             # The root's parent is whoever started or restored it.
             tree[pid] = (parent if pid != self.victim.pid else "", group, session, simple_state(pid))
-        return {"tree": tree, "shared": shared_objects.shared_descriptions(living), "locks": shared_objects.locks(),
+        return {"tree": tree, "shared": shared_objects.shared_descriptions(living), "locks": shared_objects.locks(living),
                 "processes": {pid: snapshot.take(pid) for pid in living}}
 
     def end(self):
@@ -61,6 +64,12 @@ def simple_state(pid):
     return {"Z": "ended", "T": "stopped"}.get(read_stat(pid), "alive")
 
 
+def without_dead_makers(before, after):
+    """A pair that a zombie has made comes back with another maker ("peer" of the report)."""
+    unknown = {line.split(" peer ")[0] for line in before if line.endswith(" peer -1")}
+    return [f"{line.split(' peer ')[0]} peer -1" if line.split(" peer ")[0] in unknown else line for line in after]
+
+
 def line_differences(before, after):
     """Lines that are only in one of two lists."""
     gone, new = [line for line in before if line not in after], [line for line in after if line not in before]
@@ -68,7 +77,7 @@ def line_differences(before, after):
 
 
 def compare_looks(before, after, differences):
-    lines = line_differences(before[0], after[0])
+    lines = line_differences(before[0], without_dead_makers(before[0], after[0]))
     for subject in ("tree", "shared", "locks"):
         one, other = before[1][subject], after[1][subject]
         if one != other:
@@ -83,18 +92,26 @@ def compare_looks(before, after, differences):
 
 
 def same_lines(what, before, after):
+    after = without_dead_makers(before, after)
     lines = line_differences(before, after)
     if before != after:
         raise Failed("\n  ".join([f"{what} differs from the original's:", *lines]))
 
 
 def survive(test, seed):
-    """Dumped and left running; then the original is used up: what it says is what the restored one must say."""
+    """Dumped and left running; then the original is used up: what it says is what the restored one must say. False when
+    it has one of the few things that are refused, by name and without harm."""
     tree = RandomTree(test, seed)
     before = tree.look()
     images = test.path(f"images{seed}")
-    test.dump(tree.victim, images, "-R", *DUMP_OPTIONS).ok()
+    dump = test.dump(tree.victim, images, "-R", *DUMP_OPTIONS)
+    refused = dump.status == 3 and any(reason in dump.err for reason in KNOWN_REFUSALS)
+    if not refused:
+        dump.ok()
     compare_looks(before, tree.look(), snapshot.differences)
+    if refused:
+        tree.end()
+        return False
     tree.tell("poke")
     poked, drained = tree.tell("look"), tree.tell("drain")
     tree.end()
@@ -109,6 +126,7 @@ def survive(test, seed):
     same_lines("what can be seen after a change", poked, tree.tell("look"))
     same_lines("what waited", drained, tree.tell("drain"))
     tree.end()
+    return True
 
 
 def seeds_to_run(test):
@@ -124,14 +142,16 @@ def test_seeds(test):
     # Numbers of pseudoterminals are the test's own.
     namespace.mount("devpts", "/dev/pts", "devpts", 0, "newinstance,ptmxmode=0666")
     namespace.mount("/dev/pts/ptmx", "/dev/ptmx", None, namespace.MS_BIND)
-    failures = []
+    failures, refused = [], []
     seeds = seeds_to_run(test)
     for seed in seeds:
         try:
-            survive(test, seed)
+            if not survive(test, seed):
+                refused.append(seed)
         except Exception as error:  # the other seeds are run all the same
             failures.append(f"seed {seed}, run again: CRYOSTAT_TREE_SEEDS={seed} tests/run.py random_trees\n{error}")
             kill_everyone(test)
+    test.check(len(refused) <= len(seeds) / 50 + 1, f"too many trees are refused: {refused}")
     test.check(not failures, f"{len(failures)} of {len(seeds)} seeds failed:\n\n" + "\n\n".join(failures))
 
 

@@ -138,4 +138,47 @@ for my $pid (@children) { waitpid($pid, 0); print "status ", $? >> 8, "\\n"; }
             progress=lambda cycle: lines_of(output) >= 30 * (cycle + 1))
 
 
+def test_node_cluster(test):
+    """A node cluster: workers that the primary feeds over their channels (socket pairs)."""
+    need_program("node")
+    output = test.path("out")
+    path = script(test, "job.js", """
+const cluster = require('cluster'), crypto = require('crypto'), fs = require('fs');
+function chain(n) {
+  let value = String(n);
+  for (let i = 0; i < 50; ++i) value = crypto.createHash('sha256').update(value).digest('hex');
+  return value;
+}
+if (cluster.isPrimary) {
+  let next = 0, done = 0;
+  const results = [];
+  for (let i = 0; i < 3; ++i) {
+    const worker = cluster.fork();
+    worker.on('message', ({n, value}) => {
+      if (n >= 0) {
+        results[n] = value;
+        fs.writeSync(1, 'done\\\\n');
+        if (++done === 120) {
+          for (const line of results) fs.writeSync(1, line + '\\\\n');
+          process.exit(0);
+        }
+      }
+      if (next < 120) worker.send(next++);
+    });
+  }
+} else {
+  process.on('message', n => setTimeout(() => process.send({n, value: chain(n)}), 10));
+  process.send({n: -1});
+}
+""".replace("\\\\n", "\\n"))
+
+    def result(n):
+        value = str(n)
+        for _ in range(50):
+            value = hashlib.sha256(value.encode()).hexdigest()
+        return value
+    survive(test, "done\n" * 120 + "".join(result(n) + "\n" for n in range(120)), output, "node", path, tasks=4,
+            progress=lambda cycle: lines_of(output) >= 15 + 30 * cycle)
+
+
 CASES = {name[5:]: value for name, value in list(globals().items()) if name.startswith("test_")}

@@ -41,16 +41,18 @@ def shared_descriptions(pids):
     return sorted(found)
 
 
-def locks():
-    """Lines of /proc/locks that belong to processes we see, without number, pid of a description's lock and device."""
+def locks(pids):
+    """Lines of /proc/locks about files these processes have open, without number, pid of a description's lock and
+    device."""
+    files = {os.stat(f"/proc/{pid}/fd/{name}").st_ino for pid in pids for name in os.listdir(f"/proc/{pid}/fd")}
     found = []
     with open("/proc/locks") as file:
         for line in file:
             fields = line.split()
             if "->" in fields:
                 continue
-            _, sort, _, access, pid, _, start, end = fields[:8]
-            if int(pid) > 0 and os.path.exists(f"/proc/{pid}") or sort == "OFDLCK":
+            _, sort, _, access, pid, file_id, start, end = fields[:8]
+            if int(file_id.split(":")[2]) in files:
                 found.append((sort, access, pid if sort == "POSIX" else "", start, end))
     return sorted(found)
 

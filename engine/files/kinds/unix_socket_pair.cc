@@ -75,6 +75,9 @@ Result<void> collect_peer(CollectContext& context, const OpenDescription& descri
     return {};
   }
   const auto* peer = context.with_inode(description.st.st_dev, socket->peer_inode);
+  // In flight in its own queue only, it is garbage that the kernel has not collected yet.
+  if (peer == nullptr && context.collect_unix_garbage(socket->peer_inode))
+    return collect_peer(context, description, image);
   if (peer == nullptr)
     return refuse(image.type(), fmt::format("unix[{}] whose other end is outside the target",
                                             description.st.st_ino));
@@ -190,10 +193,17 @@ bool completed_later(const RestoreContext& context, const pb::UnixSocketPair& im
   return carries_files(image) || (other != nullptr && carries_files(*other));
 }
 
+Result<std::pair<UniqueFd, UniqueFd>> make_or_take_pair(const RestoreContext& context,
+                                                        const pb::UnixSocketPair& image) {
+  const auto lent = context.inputs().lent_pairs.find(image.pair_id());
+  if (lent == context.inputs().lent_pairs.end()) return net::make_unix_pair(image);
+  return std::pair(UniqueFd(lent->second.first), UniqueFd(lent->second.second));
+}
+
 // `first` of the ends is that of `description`.
 Result<SocketEnds> make_ends(RestoreContext& context, const pb::Description& description) {
   const auto& image = description.unix_socket_pair();
-  auto [first, second] = TRY(net::make_unix_pair(image));
+  auto [first, second] = TRY(make_or_take_pair(context, image));
   SocketEnds ends;
   ends.first_id = description.id();
   ends.first = TRY(context.keep(std::move(first)));

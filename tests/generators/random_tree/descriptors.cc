@@ -93,6 +93,14 @@ std::string details(int fd) {
   return std::accumulate(lines.begin(), lines.end(), std::string());
 }
 
+// Who has ended can't make its socket pairs again.
+pid_t if_alive(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  return text.find(") Z ") == std::string::npos ? pid : -1;
+}
+
 void look_at_socket(int fd, const std::string& at, Report& report) {
   int type = 0, error = 0;
   socklen_t length = sizeof(int);
@@ -106,7 +114,7 @@ void look_at_socket(int fd, const std::string& at, Report& report) {
   length = sizeof(peer);
   getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
   report.line("%s socket type %d next %zd error %d hash %lx peer %d", at.c_str(), type, got, error,
-              got > 0 ? hash_of(bytes, static_cast<size_t>(got)) : 0UL, peer.pid);
+              got > 0 ? hash_of(bytes, static_cast<size_t>(got)) : 0UL, if_alive(peer.pid));
 }
 
 void look_at(int fd, const std::string& at, Report& report) {
@@ -114,8 +122,8 @@ void look_at(int fd, const std::string& at, Report& report) {
   f_owner_ex owner{};
   fcntl(fd, F_GETOWN_EX, &owner);
   report.line("%s %s flags %o close-on-exec %d owner %d/%d signal %d%s", at.c_str(), link.c_str(),
-              fcntl(fd, F_GETFL) & ~O_TMPFILE, fcntl(fd, F_GETFD), owner.type, owner.pid,
-              fcntl(fd, F_GETSIG), details(fd).c_str());
+              fcntl(fd, F_GETFL) & ~O_TMPFILE, fcntl(fd, F_GETFD), owner.pid == 0 ? 0 : owner.type,
+              owner.pid, fcntl(fd, F_GETSIG), details(fd).c_str());
   switch (sort_of(fd, link)) {
     case Sort::kFile:
       report.line("%s file position %ld seals %d content %lx", at.c_str(), lseek(fd, 0, SEEK_CUR),

@@ -136,6 +136,52 @@ TEST_CASE("what cousins share is refused by name") {
   CHECK(plan.error().message().find("pid 50: shares its address space") != std::string::npos);
 }
 
+TEST_CASE("a process that made a group and left it does both again") {
+  const auto plan = Family().add(10, 1, 10, 10).add(20, 10, 10, 10).add(30, 10, 10, 20).plan();
+  REQUIRE(plan.has_value());
+  CHECK(plan->has_leavers);
+  CHECK(plan->births[1].leaves_group);
+  CHECK(plan->births[1].group == 10);
+  CHECK(plan->births[2].group == 20);
+  CHECK(plan->births.size() == 3);
+}
+
+TEST_CASE("a zombie that leads a session forks what the nearest subreaper has adopted") {
+  Family family;
+  family.add(10, 1, 10, 10).last().set_child_subreaper(true);
+  family.add(20, 10, 10, 10);
+  family.add(30, 20, 30, 30).last().mutable_zombie();
+  family.add(40, 10, 30, 30);
+  const auto plan = family.plan();
+  REQUIRE(plan.has_value());
+  CHECK(plan->births[2].after_session == Births{3});
+  CHECK_FALSE(plan->births[3].by_sibling);
+}
+
+TEST_CASE("what a subreaper further down would adopt is refused") {
+  Family family;
+  family.add(10, 1, 10, 10).last().set_child_subreaper(true);
+  family.add(20, 10, 10, 10).last().set_child_subreaper(true);
+  family.add(30, 20, 30, 30).last().mutable_zombie();
+  family.add(40, 10, 30, 30);
+  CHECK(family.plan().error().kind() == ErrorKind::kRefused);
+}
+
+TEST_CASE("members of an ended session with different parents are left by its placeholder") {
+  Family family;
+  family.add(10, 1, 10, 10).last().set_child_subreaper(true);
+  family.add(20, 10, 10, 10);
+  family.add(30, 20, 25, 25);
+  family.add(40, 10, 25, 25);
+  const auto plan = family.plan();
+  REQUIRE(plan.has_value());
+  REQUIRE(plan->births.size() == 5);
+  CHECK(plan->births[4].pid == 25);
+  CHECK(plan->births[4].after_session == Births{2, 3});
+  CHECK(plan->births[2].by_sibling);
+  CHECK_FALSE(plan->births[3].by_sibling);
+}
+
 TEST_CASE("a history that can't be repeated is refused by name") {
   // 40's session leader 30 is a grandchild of 40's parent.
   const auto plan = Family()
