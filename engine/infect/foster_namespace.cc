@@ -51,6 +51,9 @@ uint64_t address_of(T* pointer) {
   // The kernel reaps what is adopted.
   const struct { uint64_t handler, flags, restorer, mask; } ignore{1, 0, 0, 0};
   raw_syscall(SYS_rt_sigaction, SIGCHLD, address_of(&ignore), 0, sizeof(uint64_t));
+  // Who ended before that is still there.
+  while (raw_syscall(SYS_wait4, ~0ull, 0, WNOHANG | __WALL, 0) > 0) {
+  }
   const uint64_t all = ~uint64_t{0};
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, address_of(&all), 0, sizeof(all));
   char byte;

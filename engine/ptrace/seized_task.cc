@@ -155,7 +155,10 @@ Result<void> SeizedTask::seize_all(const Deadline& deadline, const StopRequest& 
       if (seized_.size() != listed.size()) {
         std::erase_if(seized_, [&](Tid tid) { return std::ranges::count(listed, tid.value) == 0; });
       }
-      break;
+      if (!known.contains(pid().value) || TRY(leader_stands(deadline, stop))) break;
+      known.erase(pid().value);
+      begun.insert(pid().value);
+      continue;
     }
     TRY(stop.check());
     if (deadline.expired()) {
@@ -176,6 +179,7 @@ Result<void> SeizedTask::seize_all(const Deadline& deadline, const StopRequest& 
         known.insert(tid.value);
       } else {
         std::erase(seized_, tid);
+        begun.erase(tid.value);
       }
     }
     // Threads that are listed but ending leave the list soon.
@@ -243,7 +247,22 @@ Result<WaitStatus> SeizedTask::wait_and_reap(Tid tid, const Deadline& deadline,
 }
 
 Result<bool> SeizedTask::settle(Tid tid, const Deadline& deadline, const StopRequest& stop) {
-  auto first = wait_and_reap(tid, deadline, stop);
+  return settle_from(wait_and_reap(tid, deadline, stop), tid, deadline, stop);
+}
+
+// An exec by another thread ends a main thread that stood already and takes over its id. Under that
+// id there is then one that runs, or one that stands and was not waited for.
+Result<bool> SeizedTask::leader_stands(const Deadline& deadline, const StopRequest& stop) {
+  const Tid leader(pid().value);
+  const auto news = ptrace::poll(leader);
+  if (!news.has_value()) return false;
+  if (news->has_value()) return settle_from(**news, leader, deadline, stop);
+  const auto registers = ptrace::get_registers(leader);
+  return registers.has_value() || registers.error().kind() != ErrorKind::kTargetGone;
+}
+
+Result<bool> SeizedTask::settle_from(Result<WaitStatus> first, Tid tid, const Deadline& deadline,
+                                     const StopRequest& stop) {
   for (;;) {
     if (!first.has_value()) {
       // After an exec by another thread, or an exit: no longer ours.

@@ -86,6 +86,10 @@ class SeizedTask {
   Result<bool> seize_thread(Tid tid);
   Result<WaitStatus> wait_and_reap(Tid tid, const Deadline& deadline, const StopRequest& stop);
   Result<bool> settle(Tid tid, const Deadline& deadline, const StopRequest& stop);
+  Result<bool> settle_from(Result<WaitStatus> first, Tid tid, const Deadline& deadline,
+                           const StopRequest& stop);
+  // True when the main thread stands, after whatever its id did since it was seen to stand.
+  Result<bool> leader_stands(const Deadline& deadline, const StopRequest& stop);
   Result<void> save_threads();
   Result<void> save_thread(SavedThread& thread);
   Result<void> detach_all();
