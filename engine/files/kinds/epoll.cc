@@ -1,5 +1,6 @@
 #include "engine/files/kinds/epoll.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/epoll.h>
 
@@ -127,6 +128,13 @@ Result<void> EpollKind::finish(RestoreContext& context, const pb::Description& i
   const auto number_now = [&](const pb::EpollWatch& watch) {
     return context.number_of(watch.description_id(), home_of(context.image(), watch));
   };
+  // The instance may have got the number of a watched descriptor that was closed.
+  const auto has_own_number = [fd](const pb::EpollWatch& watch) { return watch.fd() == fd; };
+  UniqueFd elsewhere;
+  if (std::ranges::any_of(image.epoll().watches(), has_own_number)) {
+    elsewhere = TRY(context.keep(UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 0))));
+    fd = elsewhere.get();
+  }
   // Spent ones first: making them fire must not take an event of another watch.
   for (const auto& watch : image.epoll().watches()) {
     if (!is_spent(watch)) continue;

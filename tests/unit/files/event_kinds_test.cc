@@ -146,6 +146,27 @@ TEST_CASE("epoll instances come back with their watches") {
             }) == kNothingWrong);
 }
 
+TEST_CASE("a watch comes back under the number that the epoll instance itself has now") {
+  CHECK(roundtrip(
+            [] {
+              const int epoll = epoll_create1(0);  // 3
+              eventfd(1, 0);                       // 4
+              struct epoll_event event = {};
+              event.events = EPOLLIN;
+              event.data.u64 = 44;
+              epoll_ctl(epoll, EPOLL_CTL_ADD, 4, &event);
+              dup2(4, 5);
+              dup2(epoll, 4);
+              close(epoll);
+            },
+            []() -> std::string {
+              struct epoll_event event = {};
+              EXPECT(epoll_wait(4, &event, 1, 0) == 1);
+              EXPECT(event.data.u64 == 44);
+              return "";
+            }) == kNothingWrong);
+}
+
 TEST_CASE("epoll watches come back whose number is another file now") {
   CHECK(roundtrip(
             [] {
