@@ -127,6 +127,10 @@ Result<TaskHandle> TaskHandle::open(HostPid pid) {
   if (pid.value <= 0) {
     return fail(ErrorKind::kUsage, fmt::format("{} is not a process id", pid.value));
   }
+  return find_through_exec([&] { return open_once(pid); });
+}
+
+Result<TaskHandle> TaskHandle::open_once(HostPid pid) {
   const long raw = ::syscall(SYS_pidfd_open, pid.value, 0);
   if (raw < 0) {
     // EINVAL (ENOENT from 6.15 on): the number is that of a thread, not of a process

@@ -1,6 +1,10 @@
 // A task held so that it can't be mistaken for another: pid + pidfd + start time + /proc/<pid>.
 #pragma once
 
+#include <unistd.h>
+
+#include <cerrno>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -36,6 +40,28 @@ class ProcDir {
   std::string path_;
 };
 
+// How often, and how far apart, something is looked for that says "gone" before that is believed.
+// An execve(2) by a thread beside the main thread takes over the number of the process; for a
+// moment nobody is found under it.
+inline constexpr int kAttemptsToFind = 20;
+inline constexpr unsigned kMicrosecondsToFindAgain = 500;
+
+// Calls `find`, which gives a Result, again while that says kTargetGone or ENOENT and an exec may
+// be the reason.
+template <typename Find>
+auto find_through_exec(const Find& find) {
+  const auto is_missing = [](const Error& error) {
+    return error.kind() == ErrorKind::kTargetGone || error.errno_value() == ENOENT;
+  };
+  auto found = find();
+  for (int attempt = 1;
+       attempt < kAttemptsToFind && !found.has_value() && is_missing(found.error()); ++attempt) {
+    usleep(kMicrosecondsToFindAgain);
+    found = find();
+  }
+  return found;
+}
+
 class TaskHandle {
  public:
   // kTargetGone when there is no such process.
@@ -49,6 +75,7 @@ class TaskHandle {
   Result<UniqueFd> get_fd(RemoteFd fd) const;
 
  private:
+  static Result<TaskHandle> open_once(HostPid pid);
   TaskHandle(HostPid pid, UniqueFd pidfd, ProcDir proc, uint64_t start_time_ticks)
       : pid_(pid),
         pidfd_(std::move(pidfd)),

@@ -89,6 +89,20 @@ Result<WaitStatus> absorb_interrupt(Tid tid, const WaitStatus& status, const Dea
   return ptrace::wait(tid, deadline, stop);
 }
 
+Result<std::vector<int>> list_threads(const TaskHandle& task) {
+  return find_through_exec([&] { return task.proc().list_numbers("task"); });
+}
+
+// The stop a thread stands in although there is nothing to wait for: it was reported under the id
+// that the thread had before an exec. Without a value: it runs.
+Result<WaitStatus> standing_stop(Tid tid) {
+  const auto info = TRY(ptrace::get_siginfo(tid));
+  const auto news = TRY(ptrace::poll(tid));
+  if (news.has_value()) return *news;
+  const bool event = info.si_code >> 8 == PTRACE_EVENT_STOP;
+  return WaitStatus((event ? info.si_code : info.si_signo) << 8 | 0x7f);
+}
+
 }  // namespace
 
 Result<SeizedTask> SeizedTask::freeze(const TaskHandle& task, const Deadline& deadline,
@@ -105,7 +119,7 @@ Result<SeizedTask> SeizedTask::begin(const TaskHandle& task) {
 }
 
 Result<void> SeizedTask::begin_all() {
-  for (const int number : TRY_IN(task_->proc().list_numbers("task"), "freeze"))
+  for (const int number : TRY_IN(list_threads(*task_), "freeze"))
     if (TRY(seize_thread(Tid(number)))) seized_.emplace_back(number);
   return {};
 }
@@ -122,6 +136,7 @@ SeizedTask::SeizedTask(SeizedTask&& other) noexcept
       status_(std::move(other.status_)),
       stop_signal_(other.stop_signal_),
       seccomp_suspended_(other.seccomp_suspended_),
+      overheard_(std::move(other.overheard_)),
       owned_(std::exchange(other.owned_, false)) {}
 
 SeizedTask::~SeizedTask() {
@@ -144,8 +159,9 @@ Result<void> SeizedTask::seize_all(const Deadline& deadline, const StopRequest& 
   std::unordered_set<pid_t> begun;
   for (const Tid tid : seized_) begun.insert(tid.value);
   std::unordered_set<pid_t> known;
+  int without_leader = 0;  // lists it was not in: for a moment of an exec it is in none
   for (;;) {
-    const std::vector<int> listed = TRY_IN(task_->proc().list_numbers("task"), "freeze");
+    const std::vector<int> listed = TRY_IN(list_threads(*task_), "freeze");
     std::vector<Tid> fresh;
     for (const int number : listed) {
       if (!known.contains(number)) fresh.emplace_back(number);
@@ -155,7 +171,12 @@ Result<void> SeizedTask::seize_all(const Deadline& deadline, const StopRequest& 
       if (seized_.size() != listed.size()) {
         std::erase_if(seized_, [&](Tid tid) { return std::ranges::count(listed, tid.value) == 0; });
       }
-      if (!known.contains(pid().value) || TRY(leader_stands(deadline, stop))) break;
+      if (!known.contains(pid().value)) {
+        if (++without_leader == kAttemptsToFind) break;
+        usleep(kMicrosecondsToFindAgain);
+        continue;
+      }
+      if (TRY(leader_stands(deadline, stop))) break;
       known.erase(pid().value);
       begun.insert(pid().value);
       continue;
@@ -204,12 +225,13 @@ Result<bool> SeizedTask::seize_thread(Tid tid) {
     const char state = thread_state(*task_, tid);
     // Seized under another id: it executed a program since and took over the main thread's.
     const bool ours = !has_ended(state) && tracer_of(*task_, tid) == gettid();
-    if (ours && ptrace::interrupt(tid).has_value()) return true;
+    // One that is between two ids can't be asked now: it is listed again.
+    if (ours) return ptrace::interrupt(tid).has_value();
     if (!has_ended(state)) {
       return tl::unexpected(explain_failed_seizure(*task_, tid, std::move(seized).error()));
     }
     if (tid.value != pid().value) return false;
-    if (TRY(task_->proc().list_numbers("task")).size() > 1) {
+    if (TRY(list_threads(*task_)).size() > 1) {
       return fail(
           ErrorKind::kRefused,
           fmt::format("pid {}: its main thread has exited while others go on", pid().value));
@@ -237,8 +259,14 @@ Result<WaitStatus> SeizedTask::wait_and_reap(Tid tid, const Deadline& deadline,
       return asked_again ? absorb_interrupt(tid, *status, deadline, stop) : status;
     if (status.error().kind() == ErrorKind::kTargetGone || deadline.expired()) return status;
     TRY(stop.check());
+    if (auto standing = standing_stop(tid); standing.has_value())
+      return asked_again ? absorb_interrupt(tid, *standing, deadline, stop) : standing;
     for (const Tid other : seized_) {
-      if (other != tid && has_ended(thread_state(*task_, other))) (void)ptrace::poll(other);
+      if (other == tid || !has_ended(thread_state(*task_, other))) continue;
+      const auto news = ptrace::poll(other);
+      // Since then somebody may live under that id: an exec took it over.
+      if (news.has_value() && news->has_value() && !(*news)->ended())
+        overheard_.insert_or_assign(other.value, **news);
     }
     if (tracer_of(*task_, tid) != gettid())
       return fail(ErrorKind::kTargetGone, fmt::format("thread {} is no longer traced", tid.value));
@@ -247,6 +275,8 @@ Result<WaitStatus> SeizedTask::wait_and_reap(Tid tid, const Deadline& deadline,
 }
 
 Result<bool> SeizedTask::settle(Tid tid, const Deadline& deadline, const StopRequest& stop) {
+  if (const auto known = overheard_.extract(tid.value); !known.empty())
+    return settle_from(known.mapped(), tid, deadline, stop);
   return settle_from(wait_and_reap(tid, deadline, stop), tid, deadline, stop);
 }
 
@@ -254,6 +284,7 @@ Result<bool> SeizedTask::settle(Tid tid, const Deadline& deadline, const StopReq
 // id there is then one that runs, or one that stands and was not waited for.
 Result<bool> SeizedTask::leader_stands(const Deadline& deadline, const StopRequest& stop) {
   const Tid leader(pid().value);
+  if (overheard_.contains(leader.value)) return settle(leader, deadline, stop);
   const auto news = ptrace::poll(leader);
   if (!news.has_value()) return false;
   if (news->has_value()) return settle_from(**news, leader, deadline, stop);
@@ -340,6 +371,9 @@ Result<void> SeizedTask::detach_all() {
     auto detached = ptrace::resume(*it, PTRACE_DETACH);
     if (detached.has_value()) continue;
     let_go(*it);
+    // An exec by a thread that runs again has ended this one.
+    if (detached.error().kind() == ErrorKind::kTargetGone && tracer_of(*task_, *it) != gettid())
+      continue;
     result =
         tl::unexpected(std::move(detached).error().in(fmt::format("release pid {}", pid().value)));
   }

@@ -4,6 +4,7 @@
 #include <sys/user.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <vector>
@@ -102,6 +103,8 @@ class SeizedTask {
   std::shared_ptr<const procfs::Status> status_;
   int stop_signal_ = 0;
   bool seccomp_suspended_ = true;
+  // Stops of threads that were only looked at to see whether they had ended; for settle().
+  std::map<pid_t, WaitStatus> overheard_;
   bool owned_ = true;
 };
 

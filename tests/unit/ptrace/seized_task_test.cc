@@ -235,11 +235,13 @@ TEST_CASE("an exec by another thread in the middle") {
     REQUIRE(child.await(0, 1));
     if (round % 2 == 1) usleep(static_cast<useconds_t>(round * 20));
     const auto task = TaskHandle::open(HostPid(child.pid()));
+    if (!task.has_value()) FAIL(task.error().message());
     auto seized = freeze(*task);
     INFO((seized.has_value() ? "" : seized.error().message()));
     REQUIRE(seized.has_value());
     CHECK(seized->leader().tid.value == child.pid());
-    REQUIRE(seized->release(Mode::kResume).has_value());
+    const auto released = seized->release(Mode::kResume);
+    if (!released.has_value()) FAIL(released.error().message());
     CHECK(child.until([&] { return child.read("comm") == "sleep\n"; }));
   }
 }
