@@ -10,15 +10,11 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "bench/programs/clock.h"
+
 namespace {
 
 constexpr size_t kChunk = 1 << 20;
-
-uint64_t now_ns() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
 
 }  // namespace
 

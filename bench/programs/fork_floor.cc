@@ -10,15 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-namespace {
-
-uint64_t now_ns() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
-}  // namespace
+#include "bench/programs/clock.h"
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;

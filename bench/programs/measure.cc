@@ -13,15 +13,9 @@
 #include <cstdint>
 #include <cstdio>
 
-extern char** environ;
+#include "bench/programs/clock.h"
 
-namespace {
-uint64_t now_ns() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
-}  // namespace
+extern char** environ;
 
 int main(int argc, char** argv) {
   if (argc < 3) return 2;

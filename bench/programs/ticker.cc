@@ -17,6 +17,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "bench/programs/clock.h"
+
 namespace {
 
 constexpr long kTickNs = 20'000;
@@ -33,12 +35,6 @@ Shared shared;
 
 pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 pthread_cond_t never = PTHREAD_COND_INITIALIZER;
-
-uint64_t now_ns() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
 
 void* sleep_forever(void*) {
   pthread_mutex_lock(&mutex);

@@ -7,10 +7,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/base/ids.h"
 #include "engine/kernel/pagemap_scan.h"
+#include "engine/memory/pagemap_entries.h"
 #include "engine/procfs/task_handle.h"
 
 namespace cryostat::memory {
@@ -88,26 +91,34 @@ Result<void> PageScanner::scan_ioctl(const RemoteRange& range, const Visit& visi
   return {};
 }
 
+void append_range(const PageRange& range, std::vector<PageRange>& ranges) {
+  const bool goes_on = !ranges.empty() && ranges.back().end == range.start &&
+                       ranges.back().guard == range.guard &&
+                       ranges.back().unchanged == range.unchanged;
+  if (goes_on)
+    ranges.back().end = range.end;
+  else
+    ranges.push_back(range);
+}
+
 Result<void> PageScanner::scan_entries(const RemoteRange& range, const Visit& visit) {
-  std::vector<uint64_t> entries(8192);
+  std::vector<uint64_t> buffer(8192);
   PageRange run;  // being extended
   for (uint64_t at = range.start; at < range.end;) {
-    const size_t wanted = std::min<uint64_t>(entries.size(), (range.end - at) / kPageSize);
-    const ssize_t got = pread(pagemap_.get(), entries.data(), wanted * sizeof(uint64_t),
-                              static_cast<off_t>(at / kPageSize * sizeof(uint64_t)));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < static_cast<ssize_t>(sizeof(uint64_t)))
-      return fail_errno(got < 0 ? errno : EIO, fmt::format("read pagemap at {:x}", at));
-    for (size_t i = 0; i < static_cast<size_t>(got) / sizeof(uint64_t); ++i, at += kPageSize) {
-      const EntryKind kind = entry_kind(entries[i]);
+    const size_t wanted = std::min<uint64_t>(buffer.size(), (range.end - at) / kPageSize);
+    const auto entries = std::span<uint64_t>(buffer).first(wanted);
+    TRY(read_pagemap_entries(pagemap_.get(), at, entries));
+    for (const uint64_t entry : entries) {
+      const uint64_t page = std::exchange(at, at + kPageSize);
+      const EntryKind kind = entry_kind(entry);
       if (kind == EntryKind::kNone) continue;
       const bool guard = kind == EntryKind::kGuard;
-      if (run.end == at && run.guard == guard) {
+      if (run.end == page && run.guard == guard) {
         run.end += kPageSize;
         continue;
       }
       if (run.end > run.start) TRY(visit(run));
-      run = {at, at + kPageSize, guard, false};
+      run = {page, page + kPageSize, guard, false};
     }
   }
   return run.end > run.start ? visit(run) : Result<void>{};

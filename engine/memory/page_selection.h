@@ -25,6 +25,9 @@ enum class EntryKind : uint8_t {
 };
 EntryKind entry_kind(uint64_t entry);
 
+// Adds `range` at the end, joined to the last one where it goes on with the same sort of pages.
+void append_range(const PageRange& range, std::vector<PageRange>& ranges);
+
 class PageScanner : public PageFinder {
  public:
   static Result<PageScanner> open(const TaskHandle& task, PageScanMode mode = PageScanMode::kAuto);

@@ -12,6 +12,7 @@
 #include "engine/kernel/pagemap_scan.h"
 #include "engine/memory/address_space.h"
 #include "engine/memory/page_selection.h"
+#include "engine/memory/pagemap_entries.h"
 #include "engine/procfs/task_handle.h"
 
 namespace cryostat::memory {
@@ -22,20 +23,6 @@ namespace {
 // takes as long as some hundred entries.
 constexpr uint64_t kWindowPages = 8192;
 constexpr uint64_t kGapPages = 128;
-
-Result<void> read_entries(int pagemap, uint64_t address, std::span<uint64_t> entries) {
-  auto bytes = std::as_writable_bytes(entries);
-  auto offset = static_cast<off_t>(address / kPageSize * sizeof(uint64_t));
-  while (!bytes.empty()) {
-    const ssize_t got = pread(pagemap, bytes.data(), bytes.size(), offset);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0)
-      return fail_errno(got < 0 ? errno : EIO, fmt::format("read pagemap at {:x}", address));
-    bytes = bytes.subspan(static_cast<size_t>(got));
-    offset += got;
-  }
-  return {};
-}
 
 bool may_be_shared(uint64_t entry) {
   return (entry & kernel::kPagemapPresent) != 0 && (entry & kernel::kPagemapExclusive) == 0 &&
@@ -92,7 +79,7 @@ Result<void> SharedFrames::add(const TaskHandle& task, const AddressSpaceState& 
 Result<void> SharedFrames::read(uint32_t task, std::span<const PageRange> ranges) {
   const uint64_t start = ranges.front().start;
   entries_.resize((ranges.back().end - start) / kPageSize);
-  TRY(read_entries(tasks_[task].pagemap.get(), start, entries_));
+  TRY(read_pagemap_entries(tasks_[task].pagemap.get(), start, entries_));
   for (const PageRange& range : ranges)
     note(task, range.start,
          Entries(entries_).subspan((range.start - start) / kPageSize,
@@ -161,7 +148,7 @@ Result<void> SharedFrames::find_moved(uint32_t owner, const std::vector<PageRang
   for (const PageRange& range : ranges) {
     for (uint64_t at = range.start; at < range.end;) {
       entries_.resize(std::min(kWindowPages, (range.end - at) / kPageSize));
-      TRY(read_entries(tasks_[owner].pagemap.get(), at, entries_));
+      TRY(read_pagemap_entries(tasks_[owner].pagemap.get(), at, entries_));
       for (const uint64_t entry : entries_) {
         const bool there = (entry & kernel::kPagemapPresent) != 0 &&
                            frames_.is_at(entry & kernel::kPagemapPfnMask, {owner, at});

@@ -6,11 +6,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <span>
+#include <utility>
 
 #include "engine/base/ids.h"
 #include "engine/kernel/pagemap_scan.h"
 #include "engine/memory/address_space.h"
 #include "engine/memory/page_selection.h"
+#include "engine/memory/pagemap_entries.h"
 #include "engine/procfs/task_handle.h"
 
 namespace cryostat::memory {
@@ -20,25 +23,19 @@ namespace {
 // Appends the pages of one VMA.
 Result<void> read_vma(int pagemap, const pb::Vma& vma, Trust trust,
                       std::vector<PageRange>& ranges) {
-  std::vector<uint64_t> entries(8192);
+  std::vector<uint64_t> buffer(8192);
   for (uint64_t at = vma.start(); at < vma.end();) {
-    const size_t wanted = std::min<uint64_t>(entries.size(), (vma.end() - at) / kPageSize);
-    const ssize_t got = pread(pagemap, entries.data(), wanted * sizeof(uint64_t),
-                              static_cast<off_t>(at / kPageSize * sizeof(uint64_t)));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < static_cast<ssize_t>(sizeof(uint64_t)))
-      return fail_errno(got < 0 ? errno : EIO, fmt::format("read pagemap at {:x}", at));
-    for (size_t i = 0; i < static_cast<size_t>(got) / sizeof(uint64_t); ++i, at += kPageSize) {
-      const EntryKind kind = entry_kind(entries[i]);
+    const size_t wanted = std::min<uint64_t>(buffer.size(), (vma.end() - at) / kPageSize);
+    const auto entries = std::span<uint64_t>(buffer).first(wanted);
+    TRY(read_pagemap_entries(pagemap, at, entries));
+    for (const uint64_t entry : entries) {
+      const uint64_t page = std::exchange(at, at + kPageSize);
+      const EntryKind kind = entry_kind(entry);
       if (kind == EntryKind::kNone) continue;
       const bool guard = kind == EntryKind::kGuard;
       const bool unchanged =
-          !guard && trust == Trust::kUnchanged && (entries[i] & kernel::kPagemapSoftDirty) == 0;
-      if (!ranges.empty() && ranges.back().end == at && ranges.back().guard == guard &&
-          ranges.back().unchanged == unchanged)
-        ranges.back().end += kPageSize;
-      else
-        ranges.push_back({at, at + kPageSize, guard, unchanged});
+          !guard && trust == Trust::kUnchanged && (entry & kernel::kPagemapSoftDirty) == 0;
+      append_range({page, page + kPageSize, guard, unchanged}, ranges);
     }
   }
   return {};

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <span>
+#include <utility>
 
 #include "engine/base/ids.h"
 #include "engine/base/log.h"
@@ -16,6 +18,7 @@
 #include "engine/kernel/userfaultfd.h"
 #include "engine/memory/address_space.h"
 #include "engine/memory/page_selection.h"
+#include "engine/memory/pagemap_entries.h"
 #include "engine/procfs/task_handle.h"
 
 namespace cryostat::memory {
@@ -23,7 +26,6 @@ namespace cryostat::memory {
 namespace {
 
 using kernel::kPageIsFile;
-using kernel::kPageIsGuard;
 using kernel::kPageIsPfnZero;
 using kernel::kPageIsPresent;
 using kernel::kPageIsSwapped;
@@ -118,37 +120,28 @@ class Reading {
       TRY(kernel::write_protect(userfaultfd_, RemoteAddr(region.start), RemoteAddr(region.end)));
     const bool unchanged = kind == Kind::kTracked && trust_ == Trust::kUnchanged && !written;
     if ((region.categories & kPageIsSwapped) != 0) return add_swapped(region, unchanged);
-    push({region.start, region.end, false, unchanged});
+    append_range({region.start, region.end, false, unchanged}, ranges_);
     return {};
   }
 
   // Not all that looks swapped out is a page: guards, and marks of protection where a page was
   // given back (private file mappings).
   Result<void> add_swapped(const kernel::PageRegion& region, bool unchanged) {
-    std::array<uint64_t, 512> entries;
+    std::array<uint64_t, 512> buffer;
     for (uint64_t at = region.start; at < region.end;) {
-      const size_t wanted = std::min<uint64_t>(entries.size(), (region.end - at) / kPageSize);
-      const ssize_t got = pread(pagemap_, entries.data(), wanted * sizeof(uint64_t),
-                                static_cast<off_t>(at / kPageSize * sizeof(uint64_t)));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < static_cast<ssize_t>(sizeof(uint64_t)))
-        return fail_errno(got < 0 ? errno : EIO, fmt::format("read pagemap at {:x}", at));
-      for (size_t i = 0; i < static_cast<size_t>(got) / sizeof(uint64_t); ++i, at += kPageSize) {
-        const EntryKind what = entry_kind(entries[i]);
+      const size_t wanted = std::min<uint64_t>(buffer.size(), (region.end - at) / kPageSize);
+      const auto entries = std::span<uint64_t>(buffer).first(wanted);
+      TRY(read_pagemap_entries(pagemap_, at, entries));
+      for (const uint64_t entry : entries) {
+        const uint64_t page = std::exchange(at, at + kPageSize);
+        const EntryKind what = entry_kind(entry);
         if (what != EntryKind::kNone)
-          push({at, at + kPageSize, what == EntryKind::kGuard,
-                unchanged && what != EntryKind::kGuard});
+          append_range({page, page + kPageSize, what == EntryKind::kGuard,
+                        unchanged && what != EntryKind::kGuard},
+                       ranges_);
       }
     }
     return {};
-  }
-
-  void push(const PageRange& range) {
-    if (!ranges_.empty() && ranges_.back().end == range.start &&
-        ranges_.back().guard == range.guard && ranges_.back().unchanged == range.unchanged)
-      ranges_.back().end = range.end;
-    else
-      ranges_.push_back(range);
   }
 
   const TaskHandle& task_;

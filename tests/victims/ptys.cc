@@ -104,136 +104,159 @@ short events(int fd) {
   return poll_fd.revents;
 }
 
-}  // namespace
+const winsize kSize{33, 77, 330, 770};
+const std::string kBinary("\0\x03\x04\x11\x13\x16\x1a\r\n\xff\x7f end", 15);
 
-int main(int argc, char** argv) {
-  victim::Victim self(argc, argv);
+struct Pairs {
+  Pair raw, lines, loud, busy, packet, closed, fresh, exclusive, hung;
+  int second = -1;  // another open of the raw slave
+  int copy = -1;    // dup of that
+  const std::string much = numbers(9000);
+};
 
+void open_raw(victim::Victim& self, Pairs& p) {
   // Raw, with data both ways, two opens of the slave, one of them twice.
-  const Pair raw = open_pair(self);
-  auto settings = settings_of(raw.slave);
-  make_raw(self, raw.slave);
-  settings = settings_of(raw.slave);
+  p.raw = open_pair(self);
+  auto settings = settings_of(p.raw.slave);
+  make_raw(self, p.raw.slave);
+  settings = settings_of(p.raw.slave);
   settings.c_cc[VMIN] = 5;
   settings.c_cc[VTIME] = 7;
   settings.c_ispeed = settings.c_ospeed = 12345;
   settings.c_cflag = (settings.c_cflag & ~static_cast<tcflag_t>(CBAUD)) | BOTHER;
-  self.must(ioctl(raw.slave, TCSETS2, &settings) == 0, "TCSETS2");
-  const winsize size{33, 77, 330, 770};
-  self.must(ioctl(raw.master, TIOCSWINSZ, &size) == 0, "TIOCSWINSZ");
-  const int second = open(slave_path(raw.index).c_str(), O_RDONLY | O_NOCTTY);
-  const int copy = dup(second);
-  const std::string binary("\0\x03\x04\x11\x13\x16\x1a\r\n\xff\x7f end", 15);
-  put(self, raw.master, binary);
-  put(self, raw.slave, binary + "out");
-  await(self, raw.slave, 15);
-  await(self, raw.master, 18);
-  self.must(fchmod(raw.slave, 0620) == 0, "fchmod");
+  self.must(ioctl(p.raw.slave, TCSETS2, &settings) == 0, "TCSETS2");
+  self.must(ioctl(p.raw.master, TIOCSWINSZ, &kSize) == 0, "TIOCSWINSZ");
+  p.second = open(slave_path(p.raw.index).c_str(), O_RDONLY | O_NOCTTY);
+  p.copy = dup(p.second);
+  put(self, p.raw.master, kBinary);
+  put(self, p.raw.slave, kBinary + "out");
+  await(self, p.raw.slave, 15);
+  await(self, p.raw.master, 18);
+  self.must(fchmod(p.raw.slave, 0620) == 0, "fchmod");
+}
 
+void open_others(victim::Victim& self, Pairs& p) {
   // Lines, the end of a file, and a line that is still being typed.
-  const Pair lines = open_pair(self);
-  settings = settings_of(lines.slave);
+  p.lines = open_pair(self);
+  auto settings = settings_of(p.lines.slave);
   settings.c_lflag &= ~static_cast<tcflag_t>(ECHO);
   settings.c_cc[VEOL] = '!';
-  self.must(ioctl(lines.slave, TCSETS2, &settings) == 0, "TCSETS2");
-  put(self, lines.master, "first\nsecond!\x04no newline\x04quoted \x16\x03 and \x16\n in it\nedit");
-  put(self, lines.slave, "col\tumn\n");
-  await(self, lines.slave, 6 + 7 + 10 + 21);
+  self.must(ioctl(p.lines.slave, TCSETS2, &settings) == 0, "TCSETS2");
+  put(self, p.lines.master,
+      "first\nsecond!\x04no newline\x04quoted \x16\x03 and \x16\n in it\nedit");
+  put(self, p.lines.slave, "col\tumn\n");
+  await(self, p.lines.slave, 6 + 7 + 10 + 21);
 
   // More output than one buffer takes; nobody has read it.
-  const Pair loud = open_pair(self);
-  make_raw(self, loud.slave);
-  const std::string much = numbers(9000);
-  put(self, loud.slave, much);
+  p.loud = open_pair(self);
+  make_raw(self, p.loud.slave);
+  put(self, p.loud.slave, p.much);
 
   // More raw input than one buffer takes.
-  const Pair busy = open_pair(self);
-  make_raw(self, busy.slave);
-  put(self, busy.master, much);
-  await(self, busy.slave, 4095);
+  p.busy = open_pair(self);
+  make_raw(self, p.busy.slave);
+  put(self, p.busy.master, p.much);
+  await(self, p.busy.slave, 4095);
 
   // Packet mode.
-  const Pair packet = open_pair(self);
-  make_raw(self, packet.slave);
+  p.packet = open_pair(self);
+  make_raw(self, p.packet.slave);
   const int on = 1;
-  self.must(ioctl(packet.master, TIOCPKT, &on) == 0, "TIOCPKT");
-  put(self, packet.slave, "packet");
-  await(self, packet.master, 6);
+  self.must(ioctl(p.packet.master, TIOCPKT, &on) == 0, "TIOCPKT");
+  put(self, p.packet.slave, "packet");
+  await(self, p.packet.master, 6);
 
   // The slave is closed; what it wrote is not read yet.
-  Pair closed = open_pair(self);
-  make_raw(self, closed.slave);
-  put(self, closed.slave, "last words");
-  await(self, closed.master, 10);
-  close(closed.slave);
+  p.closed = open_pair(self);
+  make_raw(self, p.closed.slave);
+  put(self, p.closed.slave, "last words");
+  await(self, p.closed.master, 10);
+  close(p.closed.slave);
 
   // Locked and never opened; exclusive and locked while open.
-  const Pair fresh = open_master(self);
-  const Pair exclusive = open_pair(self);
-  self.must(ioctl(exclusive.slave, TIOCEXCL) == 0, "TIOCEXCL");
-  self.must(ioctl(exclusive.master, TIOCSPTLCK, &on) == 0, "TIOCSPTLCK");
+  p.fresh = open_master(self);
+  p.exclusive = open_pair(self);
+  self.must(ioctl(p.exclusive.slave, TIOCEXCL) == 0, "TIOCEXCL");
+  self.must(ioctl(p.exclusive.master, TIOCSPTLCK, &on) == 0, "TIOCSPTLCK");
 
   // Hung up.
-  Pair hung = open_pair(self);
-  close(hung.master);
+  p.hung = open_pair(self);
+  close(p.hung.master);
+}
 
-  self.ready_and_wait();
-
+void check_raw(victim::Victim& self, const Pairs& p) {
   int number = -1;
-  for (const Pair* pair :
-       std::vector<const Pair*>{&raw, &lines, &loud, &busy, &packet, &closed, &fresh, &exclusive})
+  for (const Pair* pair : std::vector<const Pair*>{&p.raw, &p.lines, &p.loud, &p.busy, &p.packet,
+                                                   &p.closed, &p.fresh, &p.exclusive})
     self.expect(ioctl(pair->master, TIOCGPTN, &number) == 0 && number == pair->index,
                 "pair %d is %d now", pair->index, number);
 
-  settings = settings_of(copy);
+  const auto settings = settings_of(p.copy);
   self.expect(settings.c_cc[VMIN] == 5 && settings.c_cc[VTIME] == 7 && settings.c_lflag == 0 &&
                   settings.c_ospeed == 12345,
               "termios: min %d time %d speed %u", settings.c_cc[VMIN], settings.c_cc[VTIME],
               settings.c_ospeed);
   winsize now{};
-  ioctl(copy, TIOCGWINSZ, &now);
-  self.expect(memcmp(&now, &size, sizeof now) == 0, "window size %d x %d", now.ws_row, now.ws_col);
+  ioctl(p.copy, TIOCGWINSZ, &now);
+  self.expect(memcmp(&now, &kSize, sizeof now) == 0, "window size %d x %d", now.ws_row, now.ws_col);
   struct stat st {};
-  fstat(raw.slave, &st);
+  fstat(p.raw.slave, &st);
   self.expect_equal("mode of the slave", 0620, st.st_mode & 07777);
-  fcntl(copy, F_SETFL, O_RDONLY | O_NONBLOCK);
-  self.expect((fcntl(second, F_GETFL) & O_NONBLOCK) != 0, "the dup'ed slave came apart");
-  self.expect(joined(pieces(second)) == binary, "raw input");
-  self.expect(joined(pieces(raw.master)) == binary + "out", "raw output");
-  put(self, raw.master, "again");
-  self.expect(joined(pieces(raw.slave)) == "again", "input after the restore");
+  fcntl(p.copy, F_SETFL, O_RDONLY | O_NONBLOCK);
+  self.expect((fcntl(p.second, F_GETFL) & O_NONBLOCK) != 0, "the dup'ed slave came apart");
+  self.expect(joined(pieces(p.second)) == kBinary, "raw input");
+  self.expect(joined(pieces(p.raw.master)) == kBinary + "out", "raw output");
+  put(self, p.raw.master, "again");
+  self.expect(joined(pieces(p.raw.slave)) == "again", "input after the restore");
+}
 
-  auto found = pieces(lines.slave);
+void check_buffers(victim::Victim& self, const Pairs& p) {
+  auto found = pieces(p.lines.slave);
   const std::vector<std::string> expected = {"first\n", "second!", "<eof>", "no newline",
                                              "quoted \x03 and \n in it\n"};
   self.expect(found == expected, "lines: %zu pieces: %s", found.size(), joined(found).c_str());
-  put(self, lines.master, "ing\x7f!\n");
-  self.expect(joined(pieces(lines.slave)) == "editin!\n", "the line being typed");
-  self.expect(joined(pieces(lines.master)) == "col\tumn\r\n", "processed output");
+  put(self, p.lines.master, "ing\x7f!\n");
+  self.expect(joined(pieces(p.lines.slave)) == "editin!\n", "the line being typed");
+  self.expect(joined(pieces(p.lines.master)) == "col\tumn\r\n", "processed output");
 
-  self.expect(joined(pieces(loud.master)) == much, "much output");
-  self.expect(joined(pieces(busy.slave)) == much, "much input");
+  self.expect(joined(pieces(p.loud.master)) == p.much, "much output");
+  self.expect(joined(pieces(p.busy.slave)) == p.much, "much input");
 
-  self.expect(joined(pieces(packet.master)) == std::string("\0packet", 7), "packet");
-  ioctl(packet.slave, TCFLSH, 0);
-  self.expect((events(packet.master) & POLLPRI) != 0, "packet mode is off");
+  self.expect(joined(pieces(p.packet.master)) == std::string("\0packet", 7), "packet");
+  ioctl(p.packet.slave, TCFLSH, 0);
+  self.expect((events(p.packet.master) & POLLPRI) != 0, "packet mode is off");
+}
 
-  self.expect((events(closed.master) & POLLHUP) != 0, "the closed slave is open");
-  self.expect(joined(pieces(closed.master)) == "last words", "output of a closed slave");
+void check_closed_and_locked(victim::Victim& self, const Pairs& p) {
+  self.expect((events(p.closed.master) & POLLHUP) != 0, "the closed slave is open");
+  self.expect(joined(pieces(p.closed.master)) == "last words", "output of a closed slave");
   char byte = 0;
-  self.expect(read(closed.master, &byte, 1) < 0 && errno == EIO, "read after the last words");
+  self.expect(read(p.closed.master, &byte, 1) < 0 && errno == EIO, "read after the last words");
 
-  self.expect((events(fresh.master) & POLLHUP) == 0, "a slave nobody opened is hung up");
-  self.expect(open(slave_path(fresh.index).c_str(), O_RDWR | O_NOCTTY) < 0 && errno == EIO,
+  self.expect((events(p.fresh.master) & POLLHUP) == 0, "a slave nobody opened is hung up");
+  self.expect(open(slave_path(p.fresh.index).c_str(), O_RDWR | O_NOCTTY) < 0 && errno == EIO,
               "the lock is off");
   const int unlock = 0;
-  ioctl(fresh.master, TIOCSPTLCK, &unlock);
-  self.expect(open(slave_path(fresh.index).c_str(), O_RDWR | O_NOCTTY) >= 0, "after unlocking");
+  ioctl(p.fresh.master, TIOCSPTLCK, &unlock);
+  self.expect(open(slave_path(p.fresh.index).c_str(), O_RDWR | O_NOCTTY) >= 0, "after unlocking");
   int state = 0;
-  self.expect(ioctl(exclusive.slave, TIOCGEXCL, &state) == 0 && state == 1, "exclusive mode");
-  self.expect(ioctl(exclusive.master, TIOCGPTLCK, &state) == 0 && state == 1, "lock");
+  self.expect(ioctl(p.exclusive.slave, TIOCGEXCL, &state) == 0 && state == 1, "exclusive mode");
+  self.expect(ioctl(p.exclusive.master, TIOCGPTLCK, &state) == 0 && state == 1, "lock");
 
-  self.expect(read(hung.slave, &byte, 1) == 0, "read of a hung-up slave");
-  self.expect(write(hung.slave, &byte, 1) < 0 && errno == EIO, "write of a hung-up slave");
+  self.expect(read(p.hung.slave, &byte, 1) == 0, "read of a hung-up slave");
+  self.expect(write(p.hung.slave, &byte, 1) < 0 && errno == EIO, "write of a hung-up slave");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  victim::Victim self(argc, argv);
+  Pairs pairs;
+  open_raw(self, pairs);
+  open_others(self, pairs);
+  self.ready_and_wait();
+  check_raw(self, pairs);
+  check_buffers(self, pairs);
+  check_closed_and_locked(self, pairs);
   return self.finish();
 }
