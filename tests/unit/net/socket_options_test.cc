@@ -2,6 +2,8 @@
 #include "engine/net/socket_options.h"
 
 #include <linux/filter.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -49,6 +51,72 @@ TEST_CASE("what was set on one socket is on the other") {
   }
   CHECK(option<int>(to, SO_SNDBUF) == 140000);
   CHECK(option<struct timeval>(to, SO_RCVTIMEO).tv_sec == 4);
+}
+
+// What `from` has is put on `to`, and is the same when it is read there.
+void carry(const UniqueFd& from, const UniqueFd& to) {
+  SocketOptions options, again;
+  const auto read = read_socket_options(from.get(), options);
+  INFO((read ? "" : read.error().message()));
+  REQUIRE(read.has_value());
+  const auto applied = apply_socket_options(to.get(), options);
+  INFO((applied ? "" : applied.error().message()));
+  REQUIRE(applied.has_value());
+  REQUIRE(read_socket_options(to.get(), again).has_value());
+  REQUIRE(again.size() == options.size());
+  for (int i = 0; i < options.size(); ++i) {
+    INFO("option " << options[i].level() << ":" << options[i].name());
+    CHECK(again[i].value() == options[i].value());
+  }
+}
+
+template <typename T>
+void set_at(const UniqueFd& fd, int level, int name, const T& value) {
+  REQUIRE(setsockopt(fd.get(), level, name, &value, sizeof value) == 0);
+}
+
+int get_at(const UniqueFd& fd, int level, int name) {
+  int value = -1;
+  socklen_t length = sizeof value;
+  REQUIRE(getsockopt(fd.get(), level, name, &value, &length) == 0);
+  return value;
+}
+
+TEST_CASE("options of TCP and IP are carried over") {
+  const int family = GENERATE(AF_INET, AF_INET6);
+  const UniqueFd from(socket(family, SOCK_STREAM, 0)), to(socket(family, SOCK_STREAM, 0));
+  set_at(from, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_at(from, IPPROTO_TCP, TCP_KEEPIDLE, 77);
+  set_at(from, IPPROTO_TCP, TCP_DEFER_ACCEPT, 5);
+  set_at(from, IPPROTO_TCP, TCP_MAXSEG, 900);
+  set_at(from, IPPROTO_TCP, TCP_USER_TIMEOUT, 4321);
+  REQUIRE(setsockopt(from.get(), IPPROTO_TCP, TCP_CONGESTION, "reno", 4) == 0);
+  set(from, SO_PRIORITY, 5);
+  if (family == AF_INET) set_at(from, IPPROTO_IP, IP_TOS, 0x10);
+  if (family == AF_INET) set(from, SO_PRIORITY, 2);
+  if (family == AF_INET6) set_at(from, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  if (family == AF_INET6) set_at(from, IPPROTO_IPV6, IPV6_TCLASS, 8);
+  carry(from, to);
+  CHECK(get_at(to, IPPROTO_TCP, TCP_MAXSEG) == 900);
+  CHECK(option<int>(to, SO_PRIORITY) == (family == AF_INET ? 2 : 5));
+}
+
+TEST_CASE("every sort of socket can be read") {
+  struct Sort {
+    int family, type, protocol;
+  };
+  const auto sort =
+      GENERATE(Sort{AF_INET, SOCK_DGRAM, 0}, Sort{AF_INET6, SOCK_DGRAM, 0},
+               Sort{AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE}, Sort{AF_INET, SOCK_RAW, IPPROTO_ICMP},
+               Sort{AF_INET6, SOCK_RAW, IPPROTO_ICMPV6}, Sort{AF_INET6, SOCK_RAW, IPPROTO_TCP},
+               Sort{AF_NETLINK, SOCK_RAW, 0}, Sort{AF_PACKET, SOCK_RAW, 0},
+               Sort{AF_UNIX, SOCK_SEQPACKET, 0});
+  const UniqueFd from(socket(sort.family, sort.type, sort.protocol)),
+      to(socket(sort.family, sort.type, sort.protocol));
+  if (!from) return;  // this kernel has no UDP-Lite, the caller no CAP_NET_RAW
+  set(from, SO_PRIORITY, 3);
+  carry(from, to);
+  CHECK(option<int>(to, SO_PRIORITY) == 3);
 }
 
 TEST_CASE("options that are not in the table are refused") {
