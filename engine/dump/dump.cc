@@ -1,11 +1,10 @@
 #include "engine/dump/dump.h"
 
-#include <sys/resource.h>
-
 #include <array>
 #include <optional>
 #include <span>
 
+#include "engine/base/descriptor_limit.h"
 #include "engine/base/log.h"
 #include "engine/base/refusals.h"
 #include "engine/base/span.h"
@@ -36,9 +35,10 @@ namespace cryostat::dump {
 namespace {
 
 // Names of the stage spans, in order; they become the stages of the statistics.
-constexpr std::array kStages = {"prepare",        "freeze",        "inject",       "collect task",
-                                "collect memory", "collect files", "write memory", "cure",
-                                "release",        "write copy",    "compress",     "commit"};
+constexpr std::array kStages = {"prepare",        "freeze",      "inject",        "collect task",
+                                "collect memory", "collect IPC", "collect files", "write memory",
+                                "cure",           "release",     "write copy",    "compress",
+                                "commit"};
 
 // Page data of a target this small is written when it runs again.
 constexpr size_t kDeferredBytes = 1 << 20;
@@ -52,15 +52,6 @@ SeizedTask::Mode mode_after(After after) {
 // Before its checkpoint is complete; a script that may undo the dump is waited for.
 bool goes_on_early(const Options& options) {
   return options.after == After::kLeaveRunning && options.scripts.empty();
-}
-
-// Several descriptors are open for each task of the tree. Best effort: whoever needs more than the
-// hard limit is told by the call that fails.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 // One dump, as its list of stages; what a stage leaves for later ones is a member.
@@ -134,6 +125,7 @@ class Dump {
 
 Result<void> Dump::prepare() {
   const Span span("prepare");
+  make_room_for_descriptors();
   tree_.emplace(TRY(Tree::open(options_.pid)));
   if (!options_.freeze_cgroup.empty())
     freezer_.emplace(TRY(CgroupFreezer::open(options_.freeze_cgroup)));
@@ -144,7 +136,6 @@ Result<void> Dump::prepare() {
   if (!options_.dry_run) TRY(create_images());
   smaps_.emplace();
   if (!options_.dry_run) TRY(options_.scripts.run("pre-dump", options_.pid.value, stop_));
-  raise_descriptor_limit();
   warm_up();
   TRY(tree_->prepare());
   TRY(warn_about_unseen());

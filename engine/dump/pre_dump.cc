@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/base/descriptor_limit.h"
 #include "engine/base/log.h"
 #include "engine/base/refusals.h"
 #include "engine/base/span.h"
@@ -72,6 +73,7 @@ class PreDump {
 
 Result<void> PreDump::prepare() {
   const Span span("prepare");
+  make_room_for_descriptors();
   tree_.emplace(TRY(Tree::open(options_.pid)));
   if (!options_.freeze_cgroup.empty())
     freezer_.emplace(TRY(CgroupFreezer::open(options_.freeze_cgroup)));

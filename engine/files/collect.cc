@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "engine/base/refusals.h"
@@ -120,15 +121,13 @@ void add_entries(const OpenDescription& description, std::vector<pb::DescriptorT
 void refuse_shared_locks(std::span<const TaskHandle* const> tasks,
                          std::span<const pb::Description> descriptions,
                          const CollectOptions& options, Refusals& refusals) {
+  std::set<uint32_t> locked;
+  for (const auto& description : descriptions)
+    for (const auto& lock : description.locks())
+      if (lock.sort() == pb::FileLock::POSIX) locked.insert(lock.table_id());
   for (size_t i = 0; i < options.table_leaders.size(); ++i) {
     if (options.leads_table(i)) continue;
-    const uint32_t table = FilesCollection::table_id(options.table_leaders[i]);
-    const bool locked = std::ranges::any_of(descriptions, [&](const auto& description) {
-      return std::ranges::any_of(description.locks(), [&](const auto& lock) {
-        return lock.sort() == pb::FileLock::POSIX && lock.table_id() == table;
-      });
-    });
-    if (locked)
+    if (locked.contains(FilesCollection::table_id(options.table_leaders[i])))
       refusals.add(tasks[i]->pid(), "",
                    "shares a descriptor table (CLONE_FILES) that holds record locks: that can't be "
                    "checkpointed");

@@ -52,6 +52,10 @@ Result<bool> maps_file(const TaskHandle& task, const struct stat& file) {
   return false;
 }
 
+uint64_t slot_key(uint32_t table, int fd) {
+  return uint64_t{table} << 32 | static_cast<uint32_t>(fd);
+}
+
 }  // namespace
 
 CollectContext::CollectContext(std::span<const TaskHandle* const> tasks,
@@ -65,25 +69,24 @@ CollectContext::CollectContext(std::span<const TaskHandle* const> tasks,
       shared_memory_(shared_memory),
       all_(descriptions) {
   by_inode_.reserve(all_.size());
-  for (const auto& description : all_) by_inode_.emplace(description.st.st_ino, &description);
+  for (const auto& description : all_) {
+    by_inode_.emplace(description.st.st_ino, &description);
+    for (const auto& slot : description.slots)
+      by_slot_.emplace(slot_key(slot.table, slot.fd.value), &description);
+  }
+  for (const TaskHandle* task : tasks_) live_.insert(task->pid().value);
+  for (const HostPid pid : options_.zombies) zombies_.insert(pid.value);
 }
 
 bool CollectContext::is_member(HostPid pid) const {
-  return is_zombie(pid) || std::any_of(tasks_.begin(), tasks_.end(), [pid](const TaskHandle* task) {
-           return task->pid() == pid;
-         });
+  return live_.contains(pid.value) || is_zombie(pid);
 }
 
-bool CollectContext::is_zombie(HostPid pid) const {
-  return std::find(options_.zombies.begin(), options_.zombies.end(), pid) != options_.zombies.end();
-}
+bool CollectContext::is_zombie(HostPid pid) const { return zombies_.contains(pid.value); }
 
 const OpenDescription* CollectContext::description_at(uint32_t table, int fd) const {
-  for (const auto& description : all_) {
-    for (const auto& slot : description.slots)
-      if (slot.table == table && slot.fd.value == fd) return &description;
-  }
-  return nullptr;
+  const auto found = by_slot_.find(slot_key(table, fd));
+  return found == by_slot_.end() ? nullptr : found->second;
 }
 
 std::vector<const OpenDescription*> CollectContext::same_object(
@@ -105,6 +108,12 @@ const OpenDescription* CollectContext::with_inode(dev_t device, ino_t inode) con
 
 Result<UniqueFd> CollectContext::copy_of(const OpenDescription& description) const {
   return description.task->get_fd(description.fd());
+}
+
+Result<std::span<const procfs::Mount>> CollectContext::mounts() {
+  if (!mounts_)
+    mounts_ = TRY(procfs::parse_mountinfo(TRY(tasks_.front()->proc().read("mountinfo"))));
+  return std::span<const procfs::Mount>(*mounts_);
 }
 
 Result<void> CollectContext::read_unix_sockets() {
@@ -147,10 +156,9 @@ uint32_t CollectContext::object_id(const OpenDescription& description) {
 }
 
 Result<uint32_t> CollectContext::ghost_id(const OpenDescription& description, std::string path) {
-  const auto known = std::find_if(ghosts_.begin(), ghosts_.end(), [&](const auto& ghost) {
-    return same_inode(ghost.st, description.st);
-  });
-  if (known != ghosts_.end()) return known->id;
+  const std::pair file(description.st.st_dev, description.st.st_ino);
+  const auto known = ghost_ids_.find(file);
+  if (known != ghost_ids_.end()) return known->second;
   // A description of our own: readable whatever the target's is, and its position is free to move.
   UniqueFd content(open(fmt::format("/proc/self/fd/{}", description.copy.get()).c_str(),
                         O_RDONLY | O_CLOEXEC | O_NOATIME));
@@ -164,6 +172,7 @@ Result<uint32_t> CollectContext::ghost_id(const OpenDescription& description, st
   ghost.path = std::move(path);
   ghost.st = description.st;
   ghost.content = std::move(content);
+  ghost_ids_.emplace(file, ghost.id);
   ghosts_.push_back(std::move(ghost));
   return ghosts_.back().id;
 }

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -16,6 +19,7 @@
 #include "engine/files/link_remap.h"
 #include "engine/files/open_description.h"
 #include "engine/net/sock_diag.h"
+#include "engine/procfs/mountinfo.h"
 
 namespace cryostat::files {
 
@@ -68,6 +72,9 @@ class CollectContext {
   // mapped.
   Result<uint32_t> mapped_deleted_file(const OpenDescription& description, const std::string& path);
 
+  // The mounts of the target's mount namespace, read the first time.
+  Result<std::span<const procfs::Mount>> mounts();
+
   // The device of the job's terminal, as the first descriptor of it told.
   std::optional<uint64_t> job_terminal_rdev;
 
@@ -92,7 +99,12 @@ class CollectContext {
   memory::SharedMemoryTable& shared_memory_;
   const std::vector<OpenDescription>& all_;
   std::unordered_multimap<ino_t, const OpenDescription*> by_inode_;
+  std::unordered_map<uint64_t, const OpenDescription*> by_slot_;  // table << 32 | number
+  std::unordered_set<pid_t> live_;
+  std::unordered_set<pid_t> zombies_;
   std::vector<PendingGhost> ghosts_;
+  std::map<std::pair<dev_t, ino_t>, uint32_t> ghost_ids_;
+  std::optional<std::vector<procfs::Mount>> mounts_;
   bool garbage_collected_ = false;
 };
 

@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <array>
 #include <climits>
-#include <tuple>
+#include <compare>
+#include <string_view>
+#include <utility>
 
 #include "engine/procfs/task_handle.h"
 
@@ -86,8 +88,29 @@ class TableReader {
   UniqueFd infos_;
 };
 
-auto object_key(const OpenDescription& d) {
-  return std::tie(d.st.st_dev, d.st.st_ino, d.st.st_mode);
+// What never changes of a description: numbers that differ in it don't share one. All anonymous
+// inodes of a kernel are one inode, their names and what the kernel numbers tell them apart. Names
+// of files, status flags and positions may be changed from outside between two looks.
+struct Constant {
+  dev_t device;
+  ino_t inode;
+  mode_t mode;
+  uint32_t access;
+  std::string_view anonymous;
+  uint64_t eventfd_id;
+  int clock_id;
+  auto operator<=>(const Constant&) const = default;
+};
+
+Constant constant_of(const OpenDescription& d) {
+  const bool is_anonymous = d.link.starts_with("anon_inode:");
+  return {d.st.st_dev,
+          d.st.st_ino,
+          d.st.st_mode,
+          d.flags & (O_ACCMODE | O_PATH),
+          is_anonymous ? std::string_view(d.link) : std::string_view(),
+          d.info.eventfd_id,
+          d.info.timerfd ? d.info.timerfd->clock_id : 0};
 }
 
 // Orders open descriptions as kcmp(2) does; remembers the first failure.
@@ -119,20 +142,21 @@ Failure kcmp_failure(int error, const Candidate& candidate) {
   return fail_errno(error, fmt::format("kcmp {}", candidate.label()));
 }
 
+using Candidates = std::vector<Candidate*>;
+
 // Merges candidates [first, last) of one object into descriptions.
-Result<void> merge_shared(std::vector<Candidate>::iterator first,
-                          std::vector<Candidate>::iterator last,
+Result<void> merge_shared(Candidates::iterator first, Candidates::iterator last,
                           std::vector<OpenDescription>& out) {
   KcmpOrder order;
   if (last - first > 1) {
     // A merge sort: it stays within bounds even if a failing kcmp makes the order inconsistent.
-    std::stable_sort(first, last, [&](const auto& a, const auto& b) { return order.less(a, b); });
+    std::stable_sort(first, last, [&](auto* a, auto* b) { return order.less(*a, *b); });
   }
   for (auto it = first; it != last; ++it) {
-    if (it != first && order.same(out.back(), *it)) {
-      out.back().slots.push_back(it->slots.front());
+    if (it != first && order.same(out.back(), **it)) {
+      out.back().slots.push_back(std::move((*it)->slots.front()));
     } else {
-      out.push_back(std::move(*it));
+      out.push_back(std::move(**it));
     }
     if (order.error() != 0) return kcmp_failure(order.error(), out.back());
   }
@@ -152,6 +176,26 @@ Result<void> read_candidates(const TaskHandle& task, uint32_t table,
   return {};
 }
 
+Result<std::vector<OpenDescription>> merge_candidates(std::vector<Candidate>& candidates) {
+  std::vector<std::pair<Constant, Candidate*>> keyed;
+  keyed.reserve(candidates.size());
+  for (auto& candidate : candidates) keyed.emplace_back(constant_of(candidate), &candidate);
+  // Stable: equal objects stay in ascending order of their numbers.
+  std::ranges::stable_sort(keyed, {}, &std::pair<Constant, Candidate*>::first);
+  std::vector<OpenDescription> descriptions;
+  descriptions.reserve(candidates.size());
+  for (size_t first = 0; first < keyed.size();) {
+    Candidates same;
+    size_t last = first;
+    while (last < keyed.size() && keyed[last].first == keyed[first].first)
+      same.push_back(keyed[last++].second);
+    // The names in the keys are those of the candidates, which merging moves away.
+    TRY(merge_shared(same.begin(), same.end(), descriptions));
+    first = last;
+  }
+  return descriptions;
+}
+
 }  // namespace
 
 Result<std::vector<OpenDescription>> read_descriptor_tables(
@@ -164,19 +208,7 @@ Result<std::vector<OpenDescription>> read_descriptor_tables(
                         i == 0 ? skipped : std::span<const RemoteFd>(), candidates));
   }
 
-  // Stable: equal objects stay in ascending order of their numbers.
-  std::stable_sort(candidates.begin(), candidates.end(),
-                   [](const auto& a, const auto& b) { return object_key(a) < object_key(b); });
-  std::vector<OpenDescription> descriptions;
-  descriptions.reserve(candidates.size());
-  for (auto first = candidates.begin(); first != candidates.end();) {
-    const auto last = std::find_if(first, candidates.end(), [&](const auto& c) {
-      return object_key(c) != object_key(*first);
-    });
-    // The key lives in *first, which merging moves away: find the end before.
-    TRY(merge_shared(first, last, descriptions));
-    first = last;
-  }
+  std::vector<OpenDescription> descriptions = TRY(merge_candidates(candidates));
   for (auto& description : descriptions) {
     std::sort(description.slots.begin(), description.slots.end(),
               [](const auto& a, const auto& b) { return place(a) < place(b); });

@@ -23,10 +23,6 @@ using procfs::WatchedInode;
 
 uint32_t kernel_device(const Mount& mount) { return mount.dev_major << 20 | mount.dev_minor; }
 
-Result<std::vector<Mount>> read_mounts(CollectContext& context) {
-  return procfs::parse_mountinfo(TRY(context.tasks().front()->proc().read("mountinfo")));
-}
-
 // What a path leads to, if that is the inode on this mount's file system.
 std::optional<WatchedFile> lead(const std::string& path, const Mount& mount,
                                 const WatchedInode& inode) {
@@ -64,7 +60,7 @@ Failure refuse(const std::string& what, std::string_view why) {
 
 Result<WatchedFile> find_watched(CollectContext& context, const WatchedInode& inode,
                                  const std::string& what) {
-  for (const auto& mount : TRY(read_mounts(context))) {
+  for (const auto& mount : TRY(context.mounts())) {
     if (kernel_device(mount) != inode.device) continue;
     if (auto found = lead(mount.mount_point, mount, inode)) return std::move(*found);
     if (inode.handle_type < 0) continue;
@@ -89,14 +85,14 @@ Result<WatchedFile> find_watched(CollectContext& context, const WatchedInode& in
 }
 
 Result<std::string> find_mount(CollectContext& context, int mount_id, const std::string& what) {
-  for (const auto& mount : TRY(read_mounts(context)))
+  for (const auto& mount : TRY(context.mounts()))
     if (mount.id == mount_id) return mount.mount_point;
   return refuse(what, fmt::format("is on mount {}, which is not the target's", mount_id));
 }
 
 Result<std::string> find_file_system(CollectContext& context, uint32_t device,
                                      const std::string& what) {
-  for (const auto& mount : TRY(read_mounts(context)))
+  for (const auto& mount : TRY(context.mounts()))
     if (kernel_device(mount) == device) return mount.mount_point;
   return refuse(what, "is on a file system that is mounted nowhere here");
 }

@@ -68,6 +68,7 @@ bool read_line(std::string_view key, std::string_view value, std::string_view li
     return true;
   }
   if (key == "eventfd-count") return number_in(value, info.eventfd_count.emplace(), 16);
+  if (key == "eventfd-id") return number_in(value, info.eventfd_id);
   if (key == "eventfd-semaphore") {
     unsigned semaphore = 0;
     if (!number_in(value, semaphore)) return false;

@@ -35,6 +35,7 @@ struct FdInfo {
   uint64_t inode = 0;  // "ino:", 5.14; 0 on older kernels
   // Kind-specific lines.
   std::optional<uint64_t> eventfd_count;
+  uint64_t eventfd_id = 0;         // "eventfd-id:", 5.2: a number of its own, from 0
   bool eventfd_semaphore = false;  // "eventfd-semaphore:", 6.5; older kernels do not tell
   bool has_eventfd_semaphore = false;
   std::optional<uint64_t> signalfd_mask;  // bit n-1 is signal n

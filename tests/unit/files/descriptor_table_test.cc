@@ -1,6 +1,7 @@
 // Which numbers share an open description.
 #include "engine/files/descriptor_table.h"
 
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 
@@ -11,9 +12,11 @@
 namespace cryostat::files {
 namespace {
 
+// Eventfds have a number of their own, epoll instances only kcmp(2) tells apart.
 TEST_CASE("sharing is found among many descriptors of one inode") {
-  const Subject subject([] {
-    for (int fd = 3; fd < 203; ++fd) eventfd(0, 0);
+  const bool epolls = GENERATE(false, true);
+  const Subject subject([epolls] {
+    for (int fd = 3; fd < 203; ++fd) (void)(epolls ? epoll_create1(0) : eventfd(0, 0));
     for (int fd = 203; fd < 403; ++fd) dup2(3 + (fd * 7) % 200, fd);
   });
   const auto task = subject.handle();

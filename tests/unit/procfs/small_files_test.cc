@@ -65,6 +65,9 @@ TEST_CASE("fdinfo: text") {
 TEST_CASE("fdinfo: what this kernel prints") {
   const int event = eventfd(300, EFD_SEMAPHORE | EFD_CLOEXEC);
   CHECK(own_fdinfo(event).eventfd_count == 300u);
+  const int other = eventfd(300, EFD_CLOEXEC);
+  CHECK(own_fdinfo(event).eventfd_id != own_fdinfo(other).eventfd_id);
+  CHECK(own_fdinfo(event).eventfd_id == own_fdinfo(dup(event)).eventfd_id);
 
   sigset_t set;
   sigemptyset(&set);
