@@ -78,6 +78,8 @@ po::options_description dump_table() {
       ("external", texts("KIND[ID]:KEY"),
        "what lies outside and is handed in at the restore: file[MNT_ID:INODE], tty[RDEV:DEV], "
        "pipe[INODE], unix[INODE]; may be repeated")  //
+      ("skip-in-flight", po::bool_switch(),
+       "leave out TCP connections that were not accepted yet: they are reset")  //
       ("link-remap", po::bool_switch(),
        "link files deleted under their name but linked elsewhere beside it")  //
       ("ghost-limit", text("SIZE"),

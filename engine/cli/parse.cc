@@ -158,6 +158,7 @@ Result<DumpOptions> parse_dump_tool(const char* tool, std::span<const char* cons
   if (options.shared.help || options.shared.version) return options;
   TRY(read_common(values, &options.dump));
   TRY(read_after(values, &options.dump.after));
+  options.dump.skip_in_flight = is_on(values, "skip-in-flight");
   options.dump.link_remap = is_on(values, "link-remap");
   options.dump.file_locks = is_on(values, "file-locks");
   TRY(read_value(values, "ghost-limit", parse_size, &options.dump.ghost_limit_bytes));

@@ -21,7 +21,6 @@ constexpr std::string_view kCgroups = "control groups are left alone for now";
 constexpr std::array kTable = std::to_array<Unsupported>({
     {"tcp-established", kTcp},
     {"tcp-close", kTcp},
-    {"skip-in-flight", kTcp},
     {"network-lock", kTcp},
     {"ext-unix-sk", kUnix},
     {"x", kUnix},

@@ -204,6 +204,7 @@ Result<void> Dump::collect() {
         {.shell_job = options_.shell_job,
          .file_locks = options_.file_locks,
          .link_remap = options_.link_remap,
+         .skip_in_flight = options_.skip_in_flight,
          .ghost_limit_bytes = options_.ghost_limit_bytes,
          .zombies = std::move(zombies),
          .external = options_.external,

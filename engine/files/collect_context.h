@@ -18,6 +18,7 @@
 #include "engine/files/in_flight.h"
 #include "engine/files/link_remap.h"
 #include "engine/files/open_description.h"
+#include "engine/net/inet_diag.h"
 #include "engine/net/sock_diag.h"
 #include "engine/procfs/mountinfo.h"
 
@@ -84,6 +85,9 @@ class CollectContext {
   // Lets the kernel look for sockets that nobody can reach any more (unix(7)), once, and reads
   // `unix_sockets` again. True when the one with this inode is gone.
   bool collect_unix_garbage(uint64_t inode);
+
+  // The TCP and UDP sockets of this network namespace.
+  net::InetDiag inet_diag;
 
   // Ids of BPF maps whose elements are saved already.
   std::set<uint32_t> bpf_maps;

@@ -11,6 +11,7 @@
 #include "engine/files/kinds/fanotify.h"
 #include "engine/files/kinds/fifo.h"
 #include "engine/files/kinds/ghost.h"
+#include "engine/files/kinds/inet_socket.h"
 #include "engine/files/kinds/inotify.h"
 #include "engine/files/kinds/job_terminal.h"
 #include "engine/files/kinds/memfd.h"
@@ -49,13 +50,15 @@ const BpfMapKind kBpfMap;
 const MessageQueueKind kMessageQueue;
 const InotifyKind kInotify;
 const FanotifyKind kFanotify;
+const InetSocketKind kInetSocket;
 
 // The first kind that matches takes a description: O_PATH says nothing about the type of the file,
 // a memfd is a deleted file too, and a deleted file a regular one.
-constexpr std::array<const DescriptorKind*, 21> kKinds = {
-    &kExternal,  &kMessageQueue, &kOPath, &kPidFd,          &kMemFd,  &kGhost,       &kRegular,
-    &kDirectory, &kPipe,         &kFifo,  &kCharDevice,     &kPty,    &kJobTerminal, &kEventFd,
-    &kTimerFd,   &kSignalFd,     &kEpoll, &kUnixSocketPair, &kBpfMap, &kInotify,     &kFanotify,
+constexpr std::array<const DescriptorKind*, 22> kKinds = {
+    &kExternal,    &kMessageQueue, &kOPath,    &kPidFd,      &kMemFd,      &kGhost,
+    &kRegular,     &kDirectory,    &kPipe,     &kFifo,       &kCharDevice, &kPty,
+    &kJobTerminal, &kEventFd,      &kTimerFd,  &kSignalFd,   &kEpoll,      &kUnixSocketPair,
+    &kBpfMap,      &kInotify,      &kFanotify, &kInetSocket,
 };
 
 }  // namespace

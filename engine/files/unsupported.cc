@@ -46,6 +46,14 @@ constexpr std::array kFamilies = {
     std::pair<int, std::string_view>{AF_XDP, "XDP"},
 };
 
+// Of the Internet families, beside those there is a kind for.
+constexpr std::array kProtocols = {
+    std::pair<int, std::string_view>{132, "SCTP"},
+    std::pair<int, std::string_view>{262, "MPTCP"},
+    std::pair<int, std::string_view>{115, "L2TP"},
+    std::pair<int, std::string_view>{256, "SMC"},
+};
+
 constexpr std::array kTypes = {
     std::pair<int, std::string_view>{SOCK_STREAM, "stream"},
     std::pair<int, std::string_view>{SOCK_DGRAM, "datagram"},
@@ -71,8 +79,13 @@ std::string socket_name(const OpenDescription& description) {
   const int type = socket_option(description.copy.get(), SO_TYPE);
   if (family < 0) return "socket";
   const bool listening = socket_option(description.copy.get(), SO_ACCEPTCONN) == 1;
-  return fmt::format("{}{} {} socket", listening ? "listening " : "",
-                     name_in(kFamilies, family, "family"), name_in(kTypes, type, "type"));
+  const int protocol = socket_option(description.copy.get(), SO_PROTOCOL);
+  const bool inet = family == AF_INET || family == AF_INET6;
+  return fmt::format(
+      "{}{} {} socket{}", listening ? "listening " : "", name_in(kFamilies, family, "family"),
+      name_in(kTypes, type, "type"),
+      inet ? fmt::format(" of protocol {} ({})", protocol, name_in(kProtocols, protocol, "number"))
+           : "");
 }
 
 std::string object_name(const OpenDescription& description) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/net/socket_options.h"
+#include "engine/net/socket_owner.h"
 #include "engine/net/stand_in.h"
 #include "proto/sockets.pb.h"
 
@@ -63,17 +64,6 @@ Result<UniqueFd> reserve_number() {
   return fd;
 }
 
-Result<void> set_owner_and_mode(int socket, const pb::UnixSocketPair& image) {
-  struct stat st;
-  if (fstat(socket, &st) != 0) return fail_errno("stat a socket");
-  if ((st.st_uid != image.uid() || st.st_gid != image.gid()) &&
-      fchown(socket, image.uid(), image.gid()) != 0)
-    return fail_errno("change the owner of a socket");
-  if ((st.st_mode & 07777) != (image.mode() & 07777) && fchmod(socket, image.mode() & 07777) != 0)
-    return fail_errno("change the mode of a socket");
-  return {};
-}
-
 }  // namespace
 
 Result<void> read_unix_socket(int socket, pb::UnixSocketPair& image) {
@@ -108,7 +98,7 @@ Result<std::pair<UniqueFd, UniqueFd>> make_unix_pair(const pb::UnixSocketPair& i
 }
 
 Result<void> apply_unix_socket(int socket, const pb::UnixSocketPair& image) {
-  TRY(set_owner_and_mode(socket, image));
+  TRY(apply_socket_owner(socket, image.uid(), image.gid(), image.mode()));
   TRY(apply_socket_filter(socket, image.filter()));
   return apply_socket_options(socket, image.options());
 }

@@ -67,6 +67,7 @@ CASES = {
     "shm_files": round_trip("shm_files"),
     "socket_pairs": round_trip("socket_pairs"),
     "socket_tree": round_trip("socket_tree"),
+    "inet_sockets": round_trip("inet_sockets"),
     "bpf_maps": round_trip("bpf_maps"),
     "message_queue": round_trip("message_queue"),
     "locks": round_trip("locks", dump=("--file-locks",)),

@@ -1,5 +1,5 @@
-"""What a test works with: victims, the tools, waiting for conditions. Everything runs inside a pid and mount
-namespace of the test's own (namespace.py)."""
+"""What a test works with: victims, the tools, waiting for conditions. Everything runs inside a pid, mount
+and network namespace of the test's own (namespace.py)."""
 import json
 import os
 import select

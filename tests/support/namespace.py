@@ -1,12 +1,18 @@
-"""Runs a function in a pid and mount namespace of its own, with an init that reaps orphans."""
+"""Runs a function in a pid, mount and network namespace of its own, with an init that reaps orphans."""
 import ctypes
+import fcntl
 import os
 import signal
+import socket
+import struct
 import sys
 import traceback
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+SIOCSIFFLAGS = 0x8914
+IFF_UP_RUNNING = 0x41
 MS_REC_PRIVATE = 0x4000 | 0x40000
 MS_BIND = 0x1000
 PR_SET_PDEATHSIG = 1
@@ -30,10 +36,16 @@ def umount(target):
     _check(_libc.umount2(os.fsencode(target), 2), f"umount {target}")
 
 
+def _loopback_up():
+    with socket.socket() as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP_RUNNING))
+
+
 def _init(function):
     """Pid 1: starts the function in a child, reaps whatever ends, leaves with the child's status."""
     mount(None, "/", None, MS_REC_PRIVATE)
     mount("proc", "/proc", "proc")
+    _loopback_up()
     runner = os.fork()
     if runner == 0:
         status = 1
@@ -60,7 +72,7 @@ def start(function):
         return outer
     try:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        _check(_libc.unshare(CLONE_NEWPID | CLONE_NEWNS), "unshare")
+        _check(_libc.unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET), "unshare")
         init = os.fork()
         if init == 0:
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -1,9 +1,11 @@
 // Holds one object that can't be checkpointed; the argument names it. After the refusal it must
 // still work.
+#include <linux/bpf.h>
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
 #include <mqueue.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sched.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
@@ -20,6 +22,58 @@
 
 namespace {
 
+// A listening socket, and a connection to it that nobody accepts (the other end stays open).
+int listening_tcp(bool with_connection) {
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  auto* name = reinterpret_cast<sockaddr*>(&address);
+  if (bind(listener, name, length) != 0 || listen(listener, 3) != 0 ||
+      getsockname(listener, name, &length) != 0)
+    return -1;
+  if (!with_connection) return listener;
+  const int client = socket(AF_INET, SOCK_STREAM, 0);
+  return connect(client, name, length) == 0 ? listener : -1;
+}
+
+int connected_tcp() { return accept(listening_tcp(true), nullptr, nullptr); }
+
+// With a socket filter of extended BPF that drops everything.
+int filtered_by_program() {
+  bpf_insn program[] = {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0},
+                        {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
+  bpf_attr attributes = {};
+  attributes.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
+  attributes.insn_cnt = 2;
+  attributes.insns = reinterpret_cast<uintptr_t>(program);
+  attributes.license = reinterpret_cast<uintptr_t>("GPL");
+  const auto loaded =
+      static_cast<int>(syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes));
+  if (loaded < 0) return -1;
+  const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  const int done = setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &loaded, sizeof loaded);
+  close(loaded);
+  return done == 0 ? fd : -1;
+}
+
+// Sockets; -2: it is no kind of these.
+int make_socket(const std::string& kind) {
+  if (kind == "tcp-socket") return connected_tcp();
+  if (kind == "tcp-backlog") return listening_tcp(true);
+  if (kind == "udp-cork") {
+    const int fd = socket(AF_INET, SOCK_DGRAM, 0), on = 1;
+    return setsockopt(fd, IPPROTO_UDP, UDP_CORK, &on, sizeof on) == 0 ? fd : -1;
+  }
+  if (kind == "mptcp") return socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+  if (kind == "vsock") return socket(AF_VSOCK, SOCK_STREAM, 0);
+  if (kind == "xdp") return socket(AF_XDP, SOCK_RAW, 0);
+  if (kind == "alg") return socket(AF_ALG, SOCK_SEQPACKET, 0);
+  if (kind == "ebpf-filter") return filtered_by_program();
+  return -2;
+}
+
 // A descriptor, or -1 when this machine can't make one.
 int make(victim::Victim& self, const std::string& kind, const std::string& argument) {
   if (kind == "unix-socket") {
@@ -28,7 +82,7 @@ int make(victim::Victim& self, const std::string& kind, const std::string& argum
     const sockaddr address = {AF_UNIX, {}};
     return bind(fd, &address, sizeof(sa_family_t)) == 0 && listen(fd, 1) == 0 ? fd : -1;
   }
-  if (kind == "tcp-socket") return socket(AF_INET, SOCK_STREAM, 0);
+  if (const int fd = make_socket(kind); fd != -2) return fd;
   if (kind == "io_uring") {
     io_uring_params parameters{};
     return static_cast<int>(syscall(SYS_io_uring_setup, 4, &parameters));
