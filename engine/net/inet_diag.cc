@@ -69,8 +69,8 @@ InetDiag::List& InetDiag::list(int family, int protocol) {
                                    else
                                      list.by_inode.emplace(entry.inode, std::move(entry));
                                  });
-  if (!done) log::debug("no list of the sockets of protocol {}: {}", protocol,
-                        done.error().message());
+  if (!done)
+    log::debug("no list of the sockets of protocol {}: {}", protocol, done.error().message());
   return list;
 }
 

@@ -14,12 +14,12 @@
 namespace cryostat::net {
 
 struct InetSocketEntry {
-  uint64_t inode = 0;     // st_ino of its descriptors; 0: no descriptor (yet, or any more)
-  uint8_t state = 0;      // TCP_*
-  uint8_t shutdown = 0;   // bit 0: reading, bit 1: writing
-  bool has_md5 = false;   // TCP_MD5SIG keys, which only a privileged reader is told of
+  uint64_t inode = 0;    // st_ino of its descriptors; 0: no descriptor (yet, or any more)
+  uint8_t state = 0;     // TCP_*
+  uint8_t shutdown = 0;  // bit 0: reading, bit 1: writing
+  bool has_md5 = false;  // TCP_MD5SIG keys, which only a privileged reader is told of
   uint16_t local_port = 0;
-  std::string peer;       // "192.0.2.1:4711"
+  std::string peer;  // "192.0.2.1:4711"
 };
 
 // Lists are read when they are first asked for, one for each family and protocol.

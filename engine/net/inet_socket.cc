@@ -91,9 +91,8 @@ Result<void> bind_inet_socket(int socket, const pb::InetSocket& image) {
   if (!image.has_local()) return {};
   const auto local = TRY(InetAddress::from(image.local()));
   if (bind(socket, local.get(), local.length()) == 0) return {};
-  auto error =
-      Error::from_errno(errno, fmt::format("bind a socket to {}", local.text())).as(
-          ErrorKind::kMachine);
+  auto error = Error::from_errno(errno, fmt::format("bind a socket to {}", local.text()))
+                   .as(ErrorKind::kMachine);
   if (error.errno_value() == EADDRINUSE)
     return tl::unexpected(
         std::move(error).with_hint("another process has the port (ss -nap); end it"));

@@ -95,7 +95,7 @@ std::vector<char> filter_buffer(const Group& group, uint32_t sources) {
 }
 
 Result<void> read_group(int socket, const Group& group, Memberships& memberships) {
-  for (uint32_t room = 16;; ) {
+  for (uint32_t room = 16;;) {
     auto buffer = filter_buffer(group, room);
     auto length = static_cast<socklen_t>(buffer.size());
     if (getsockopt(socket, level_of(group.address), MCAST_MSFILTER, buffer.data(), &length) != 0) {
@@ -139,8 +139,8 @@ Result<void> join_groups(int socket, const Memberships& memberships) {
     const int level = level_of(group.address);
     if (setsockopt(socket, level, MCAST_JOIN_GROUP, &request, sizeof request) != 0)
       return tl::unexpected(
-          Error::from_errno(errno, fmt::format("join a multicast group on interface {}",
-                                               group.interface))
+          Error::from_errno(errno,
+                            fmt::format("join a multicast group on interface {}", group.interface))
               .as(ErrorKind::kMachine));
     const auto sources = static_cast<uint32_t>(wanted.sources_size());
     if (!wanted.include() && sources == 0) continue;

@@ -113,9 +113,9 @@ void check_listener(victim::Victim& self, int listener, Address to) {
 
 void check_datagram(victim::Victim& self, int from, int to, const char* what) {
   char byte = 0;
-  self.expect(send(from, "y", 1, 0) == 1 && readable(to) && recv(to, &byte, 1, 0) == 1 &&
-                  byte == 'y',
-              "%s: nothing came", what);
+  self.expect(
+      send(from, "y", 1, 0) == 1 && readable(to) && recv(to, &byte, 1, 0) == 1 && byte == 'y',
+      "%s: nothing came", what);
 }
 
 group_filter group_of(int interface, const char* group, const char* source) {
@@ -196,7 +196,8 @@ int main(int argc, char** argv) {
   options.set(udp1, kIp, IP_RECVERR, 1);
   sock_filter everything[] = {{BPF_RET | BPF_K, 0, 0, 0xffff}};
   const sock_fprog program = {1, everything};
-  self.must(setsockopt(udp2, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0, "filter");
+  self.must(setsockopt(udp2, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0,
+            "filter");
 
   const int udp6 = bound(AF_INET6, SOCK_DGRAM, loopback(AF_INET6), options);
   Address name6 = name_of(udp6);

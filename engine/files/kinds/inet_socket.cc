@@ -54,11 +54,11 @@ std::string describe(const pb::InetSocket& image) {
     const auto parsed = net::InetAddress::from(address);
     return parsed ? parsed->text() : std::string("?");
   };
-  const char* name = image.type() == SOCK_RAW                    ? "raw"
-                     : image.protocol() == IPPROTO_TCP           ? "TCP"
-                     : image.protocol() == IPPROTO_UDP           ? "UDP"
-                     : image.protocol() == IPPROTO_UDPLITE       ? "UDP-Lite"
-                                                                 : "ICMP";
+  const char* name = image.type() == SOCK_RAW              ? "raw"
+                     : image.protocol() == IPPROTO_TCP     ? "TCP"
+                     : image.protocol() == IPPROTO_UDP     ? "UDP"
+                     : image.protocol() == IPPROTO_UDPLITE ? "UDP-Lite"
+                                                           : "ICMP";
   std::string words = fmt::format("{} socket", name);
   if (image.has_local()) words = fmt::format("{} {}", words, text(image.local()));
   if (image.has_peer()) words = fmt::format("{} <-> {}", words, text(image.peer()));
@@ -109,8 +109,8 @@ Result<void> collect_tcp(CollectContext& context, const OpenDescription& descrip
                          pb::InetSocket& image) {
   const int fd = description.copy.get();
   const int state = net::tcp_state(fd);
-  const auto* entry = context.inet_diag.find(static_cast<int>(image.family()), IPPROTO_TCP,
-                                             description.st.st_ino);
+  const auto* entry =
+      context.inet_diag.find(static_cast<int>(image.family()), IPPROTO_TCP, description.st.st_ino);
   TRY(refuse_unseen(entry, fd, image));
   if (state == TCP_LISTEN) {
     image.set_state(State::LISTENING);
@@ -133,12 +133,13 @@ Result<void> collect_datagrams(CollectContext& context, const OpenDescription& d
     if (ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent != 0)
       log::warn("{}: {} bytes not yet sent are dropped", describe(image), unsent);
     const auto* entry =
-        context.inet_diag.find(static_cast<int>(image.family()),
-                               static_cast<int>(image.protocol()), description.st.st_ino);
+        context.inet_diag.find(static_cast<int>(image.family()), static_cast<int>(image.protocol()),
+                               description.st.st_ino);
     if (entry != nullptr) image.set_shutdown(entry->shutdown);
   }
   const int events = events_of(fd);
-  if ((events & POLLRDHUP) != 0) image.set_shutdown(image.shutdown() | 1);
+  if ((events & POLLRDHUP) != 0)
+    image.set_shutdown(image.shutdown() | 1);
   else if ((events & POLLIN) != 0)
     log::warn("{}: datagrams that wait in it are dropped", describe(image));
   return {};

@@ -1,5 +1,6 @@
 // What can't be saved is refused by name.
 #include <fmt/format.h>
+#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/fanotify.h>
@@ -29,8 +30,8 @@ namespace {
   } while (false)
 
 TEST_CASE("sockets are refused by family and type") {
-  CHECK_MENTIONS(refusal([] { socket(AF_INET, SOCK_STREAM, 0); }),
-                 "fd 3: IPv4 stream socket can't be checkpointed");
+  CHECK_MENTIONS(refusal([] { socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP); }),
+                 "fd 3: IPv4 stream socket of protocol 262 (MPTCP) can't be checkpointed");
   CHECK_MENTIONS(refusal([] {
                    socket(AF_UNIX, SOCK_STREAM, 0);
                    const sockaddr address = {AF_UNIX, {}};
