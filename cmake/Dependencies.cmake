@@ -12,6 +12,8 @@ find_library(LIB_Z NAMES libz.a z REQUIRED)
 # libelf.a needs it where Debian built it with zstd.
 find_library(LIB_ZSTD NAMES libzstd.a zstd REQUIRED)
 set(LIB_ELF ${LIB_ELF_ARCHIVE} ${LIB_Z} ${LIB_ZSTD})
+# Needs libelf: before it on the command line.
+find_library(LIB_BPF NAMES libbpf.a bpf REQUIRED)
 find_library(LIB_LZ4 NAMES liblz4.a lz4 REQUIRED)
 
 # Debian 13's libelf.a leaves symbols undefined (eu_search_tree_init): there libelf is a shared library,
@@ -29,6 +31,8 @@ unset(CMAKE_REQUIRED_LIBRARIES)
 unset(CMAKE_REQUIRED_LINK_OPTIONS)
 if(NOT CRYOSTAT_STATIC_LIBELF)
   set(LIB_ELF ${LIB_ELF_SHARED})
+  find_library(LIB_BPF_SHARED NAMES bpf REQUIRED)
+  set(LIB_BPF ${LIB_BPF_SHARED})
 endif()
 find_path(TL_EXPECTED_INCLUDE tl/expected.hpp REQUIRED)
 

@@ -58,6 +58,10 @@ po::options_description dump_table() {
       ("snapshot", text("HOW"),
        "stop: frozen while pages are written; cow: they are copied inside the kernel and written "
        "while the process runs on (with -R); auto (default: auto)")  //
+      ("vma-flags", text("HOW"),
+       "where flags of mappings are read: smaps; bpf: from the kernel itself, which takes no time "
+       "in "
+       "large processes; auto (default: auto)")  //
       ("compress", text("HOW"),
        "compress page data: none, lz4, zstd, zstd:LEVEL (default: none)")      //
       ("dedup-pages", po::bool_switch(), "store pages that are alike once")    //

@@ -170,6 +170,10 @@ Result<DumpOptions> parse_dump_tool(const char* tool, std::span<const char* cons
                                                        {"stop", memory::SnapshotMode::kStop},
                                                        {"cow", memory::SnapshotMode::kCow}};
   TRY(read_choice(values, "snapshot", kSnapshots, &options.dump.snapshot));
+  constexpr Word<memory::VmaFlagsFrom> kVmaFlags[] = {{"auto", memory::VmaFlagsFrom::kAuto},
+                                                      {"smaps", memory::VmaFlagsFrom::kSmaps},
+                                                      {"bpf", memory::VmaFlagsFrom::kBpf}};
+  TRY(read_choice(values, "vma-flags", kVmaFlags, &options.dump.vma_flags));
   TRY(read_value(values, "compress", image::parse_compression, &options.dump.store.compression));
   options.dump.store.dedup = is_on(values, "dedup-pages");
   options.dump.store.direct_io = is_on(values, "direct-io");

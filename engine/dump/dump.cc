@@ -23,7 +23,7 @@
 #include "engine/memory/increment.h"
 #include "engine/memory/mapped_file_table.h"
 #include "engine/memory/shared_memory.h"
-#include "engine/memory/smaps_reader.h"
+#include "engine/memory/vma_reader.h"
 #include "engine/task/semaphore_undo.h"
 #include "engine/task/session.h"
 #include "engine/task/task_sharing.h"
@@ -116,7 +116,7 @@ class Dump {
   memory::SharedMemoryTable shared_memory_;
   std::optional<pb::IpcNamespace> ipc_;  // when the target has one of its own
   memory::MappedFileTable mapped_files_;
-  std::optional<memory::SmapsReader> smaps_;
+  std::optional<memory::VmaReader> vmas_;
   std::vector<const pb::Task*> tasks_;  // live ones and zombies, parents first
   std::optional<files::FilesCollection> files_;
   memory::PageCounts shared_pages_;
@@ -134,12 +134,13 @@ Result<void> Dump::prepare() {
   TRY(refusals_.check());
   increment_.emplace(TRY(memory::Increment::prepare(options_.increment, options_.images_dir)));
   if (!options_.dry_run) TRY(create_images());
-  smaps_.emplace();
+  vmas_.emplace(options_.vma_flags);
   if (!options_.dry_run) TRY(options_.scripts.run("pre-dump", options_.pid.value, stop_));
   warm_up();
   TRY(tree_->prepare());
   TRY(warn_about_unseen());
   TRY(snapshots_.prepare(tree_->known()));
+  TRY(vmas_->prepare(tree_->known()));
   return stop_.check();
 }
 
@@ -171,7 +172,7 @@ Result<void> Dump::freeze() {
   for (const auto& task : tree_->live()) {
     TRY(task->inject(deadline, stop_, tree_->stub_room(*task)));
     // With the parasite's area, which shows the flags of new mappings.
-    if (tree_->leads_space(*task)) smaps_->request(task->handle());
+    if (tree_->leads_space(*task)) vmas_->request(task->handle());
   }
   return {};
 }
@@ -187,7 +188,7 @@ Result<void> Dump::collect() {
     if (TRY(ipc::is_of_target(tree_->root().handle()))) shared_memory_.allow_sysv();
     uint32_t id = 0;
     for (const auto& [task, sharers] : tree_->spaces())
-      TRY(task->collect_memory(++id, sharers, options_, *smaps_, shared_memory_, mapped_files_,
+      TRY(task->collect_memory(++id, sharers, options_, *vmas_, shared_memory_, mapped_files_,
                                refusals_));
   }
   {

@@ -12,6 +12,7 @@
 #include "engine/image/store_options.h"
 #include "engine/memory/increment.h"
 #include "engine/memory/snapshot.h"
+#include "engine/memory/vma_reader.h"
 
 namespace cryostat::dump {
 
@@ -36,6 +37,7 @@ struct Options {
   After after = After::kKill;
   Transfer transfer = Transfer::kAuto;
   memory::SnapshotMode snapshot = memory::SnapshotMode::kAuto;
+  memory::VmaFlagsFrom vma_flags = memory::VmaFlagsFrom::kAuto;
   image::StoreOptions store;
   uint64_t bandwidth_bytes_per_s = 0;  // of what is written while the target runs on; 0: no limit
   memory::IncrementOptions increment;

@@ -22,7 +22,7 @@
 #include "engine/memory/mapped_file_table.h"
 #include "engine/memory/page_transfer.h"
 #include "engine/memory/shared_memory.h"
-#include "engine/memory/smaps_reader.h"
+#include "engine/memory/vma_reader.h"
 
 namespace cryostat::dump {
 
@@ -63,6 +63,7 @@ class PreDump {
   std::optional<CgroupFreezer> freezer_;  // put back before the tree is released
   std::optional<image::CheckpointWriter> writer_;
   std::optional<memory::Increment> increment_;
+  std::optional<memory::VmaReader> vmas_;
   std::vector<memory::SpaceIncrement> changes_;  // of each address space
   Refusals refusals_;
   memory::SharedMemoryTable shared_memory_;
@@ -84,7 +85,9 @@ Result<void> PreDump::prepare() {
   increment.track_mem = true;
   increment_.emplace(TRY(memory::Increment::prepare(increment, options_.images_dir)));
   writer_.emplace(TRY(image::CheckpointWriter::create(options_.images_dir)));
+  vmas_.emplace(options_.vma_flags);
   TRY(tree_->prepare());
+  TRY(vmas_->prepare(tree_->known()));
   return stop_.check();
 }
 
@@ -120,10 +123,9 @@ Result<void> PreDump::look() {
 Result<void> PreDump::collect_memory() {
   uint32_t id = 0;
   if (TRY(ipc::is_of_target(tree_->root().handle()))) shared_memory_.allow_sysv();
-  memory::SmapsReader smaps;  // was asked for nothing yet: it reads when it is a task's turn
   for (const auto& task : tree_->live()) TRY(task->collect_task(refusals_));
   for (const auto& [task, sharers] : tree_->spaces())
-    TRY(task->collect_memory(++id, sharers, options_, smaps, shared_memory_, mapped_files_,
+    TRY(task->collect_memory(++id, sharers, options_, *vmas_, shared_memory_, mapped_files_,
                              refusals_));
   if (shared_memory_.sysv_allowed())
     TRY(ipc::collect_namespace(tree_->root().handle(), shared_memory_, refusals_, ipc_.emplace()));

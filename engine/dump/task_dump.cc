@@ -36,7 +36,7 @@ Result<void> TaskDump::collect_task(Refusals& refusals) {
 }
 
 Result<void> TaskDump::collect_memory(uint32_t id, const std::vector<TaskDump*>& sharers,
-                                      const Options& options, memory::SmapsReader& smaps,
+                                      const Options& options, memory::VmaReader& vmas,
                                       memory::SharedMemoryTable& shared_memory,
                                       memory::MappedFileTable& mapped_files, Refusals& refusals) {
   memory::CollectOptions collect;
@@ -47,7 +47,7 @@ Result<void> TaskDump::collect_memory(uint32_t id, const std::vector<TaskDump*>&
         {sharer->infected_->area_start().value, sharer->infected_->area_end().value});
   collect.current_brk = RemoteAddr(task_->report.program_break);
   collect.ghost_limit_bytes = options.ghost_limit_bytes;
-  collect.smaps = &smaps;
+  collect.vmas = &vmas;
   collect.is_tracked = [this] { return memory::Increment::is_tracked(handle_); };
   space_.emplace(
       TRY(memory::collect_address_space(handle_, collect, shared_memory, mapped_files, refusals)));
@@ -89,9 +89,7 @@ Result<void> TaskDump::take_snapshot(memory::Snapshots& snapshots, memory::Incre
   // Before the fork, which does not inherit what a tracker knows.
   changes_.emplace(TRY(increment.begin(handle_, *infected_, *space_)));
   compares_content_ = increment.compares_content();
-  uint64_t private_bytes = 0;
-  for (const uint64_t bytes : space_->private_bytes) private_bytes += bytes;
-  if (auto taken = TRY(snapshots.take(*seized_, *infected_, private_bytes)))
+  if (auto taken = TRY(snapshots.take(*seized_, *infected_, space_->private_total_bytes)))
     snapshot_.emplace(std::move(*taken));
   was_copied_ = snapshot_.has_value();
   return {};

@@ -29,7 +29,7 @@ namespace cryostat::memory {
 class MappedFileTable;
 class PageTransfer;
 class SharedMemoryTable;
-class SmapsReader;
+class VmaReader;
 }  // namespace cryostat::memory
 
 namespace cryostat::dump {
@@ -54,10 +54,10 @@ class TaskDump {
   Result<void> inject(const Deadline& deadline, const StopRequest& stop, StubRoom room);
 
   Result<void> collect_task(Refusals& refusals);
-  // `id`: of its address space in the images. `smaps`: was asked for the task. `sharers`: other
+  // `id`: of its address space in the images. `vmas`: was asked for the task. `sharers`: other
   // tasks that have the same address space (CLONE_VM), whose parasites are in it.
   Result<void> collect_memory(uint32_t id, const std::vector<TaskDump*>& sharers,
-                              const Options& options, memory::SmapsReader& smaps,
+                              const Options& options, memory::VmaReader& vmas,
                               memory::SharedMemoryTable& shared_memory,
                               memory::MappedFileTable& mapped_files, Refusals& refusals);
   // Reads the tracker and forks its memory, if that is to be (`snapshots`).

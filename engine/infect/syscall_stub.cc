@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/arch/x86_64/return_stub.h"
+#include "engine/arch/x86_64/vdso.h"
 #include "engine/base/log.h"
 #include "engine/infect/remote_syscall.h"
 #include "engine/infect/thread_origin.h"
@@ -24,34 +25,13 @@ namespace {
 constexpr size_t kMaxVdsoBytes = 16 * kPageSize;
 constexpr size_t kStubAlignment = 16;
 
-// The end of what the vDSO's image holds, from its start: what its program headers load, and the
-// section headers, which kernels leave behind it and which may reach into a page of their own
-// (6.1); nullopt when the bytes are not an ELF image.
-std::optional<uint64_t> used_bytes(std::span<const unsigned char> image) {
-  Elf64_Ehdr header;
-  if (image.size() < sizeof(header)) return std::nullopt;
-  std::copy_n(image.data(), sizeof(header), reinterpret_cast<unsigned char*>(&header));
-  if (!std::equal(header.e_ident, header.e_ident + SELFMAG, ELFMAG)) return std::nullopt;
-  uint64_t end = 0;
-  const uint64_t headers_end = header.e_shoff + uint64_t{header.e_shnum} * header.e_shentsize;
-  if (header.e_shoff < kMaxVdsoBytes && headers_end <= kMaxVdsoBytes) end = headers_end;
-  for (size_t i = 0; i < header.e_phnum; ++i) {
-    Elf64_Phdr segment;
-    const uint64_t offset = header.e_phoff + i * sizeof(segment);
-    if (offset > image.size() - sizeof(segment)) return std::nullopt;
-    std::copy_n(image.data() + offset, sizeof(segment), reinterpret_cast<unsigned char*>(&segment));
-    if (segment.p_type == PT_LOAD) end = std::max(end, segment.p_vaddr + segment.p_memsz);
-  }
-  return end;
-}
-
 // Where a stub fits: behind what is used, in bytes that are zero up to the end of the page. The
 // stub of an engine that died is left alone as long as there is room beside it, since a thread may
 // still be on its way through; then the one placed last is used again.
 std::optional<uint64_t> find_room(std::span<const unsigned char> image, StubRoom room) {
   constexpr uint64_t kStep =
       (arch::kReturnStubBytes + kStubAlignment - 1) / kStubAlignment * kStubAlignment;
-  const auto end = used_bytes(image);
+  const auto end = arch::used_vdso_bytes(image);
   if (!end.has_value() || *end == 0 || page_align_up(*end) > image.size()) return std::nullopt;
   std::optional<uint64_t> last_stub;
   for (uint64_t at = page_align_up(*end); at >= *end + kStep;) {
@@ -74,7 +54,8 @@ std::vector<unsigned char> read_image(int memory, uint64_t address) {
       image.resize(got > 0 ? static_cast<size_t>(got) : 0);
       return image;
     }
-    const uint64_t bytes = std::min<uint64_t>(used_bytes(image).value_or(0), kMaxVdsoBytes);
+    const uint64_t bytes =
+        std::min<uint64_t>(arch::used_vdso_bytes(image).value_or(0), kMaxVdsoBytes);
     if (page_align_up(bytes) <= image.size()) return image;
     image.resize(page_align_up(bytes));
   }

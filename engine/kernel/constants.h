@@ -19,6 +19,9 @@ inline constexpr int kPrTimerCreateRestoreIdsGet = 2;
 inline constexpr int kPrSetVma = 0x53564d41;  // PR_SET_VMA, 5.17
 inline constexpr int kPrSetVmaAnonName = 0;
 
+// mmap(2)
+inline constexpr int kMapDroppable = 0x08;  // MAP_DROPPABLE, 6.11
+
 // madvise(2)
 inline constexpr int kMadvCollapse = 25;       // MADV_COLLAPSE, 6.1
 inline constexpr int kMadvGuardInstall = 102;  // MADV_GUARD_INSTALL, 6.13

@@ -23,6 +23,7 @@
 #include "engine/kernel/capabilities.h"
 #include "engine/kernel/constants.h"
 #include "engine/kernel/pagemap_scan.h"
+#include "engine/kernel/vma_iterator.h"
 
 namespace cryostat::kernel {
 
@@ -106,6 +107,13 @@ Finding probe_page_flags(uint64_t flags) {
 }
 
 Finding probe_pagemap_scan() { return probe_page_flags(kPageIsPresent | kPageIsSwapped); }
+
+Finding probe_vma_iterator() {
+  const auto iterator = VmaIterator::load();
+  if (!iterator) return no(iterator.error().message());
+  const auto areas = iterator->read(HostPid(getpid()));
+  return areas ? yes() : no(areas.error().message());
+}
 
 Finding probe_pagemap_guard() { return probe_page_flags(kPageIsGuard); }
 
@@ -322,6 +330,8 @@ constexpr Probe kProbes[] = {
     {"PAGEMAP_SCAN", false, "finding pages in use; /proc/pid/pagemap is read without",
      probe_pagemap_scan},
     {"PAGEMAP_SCAN guard category", false, "finding guard regions", probe_pagemap_guard},
+    {"BPF iterator of mappings", false,
+     "flags of the mappings of large processes; smaps is read without", probe_vma_iterator},
     {"MADV_GUARD_INSTALL", false, "restoring guard regions", probe_guard_regions},
     {"PR_TIMER_CREATE_RESTORE_IDS", false,
      "restoring ids of POSIX timers at once; one by one without", probe_timer_restore_ids},

@@ -12,10 +12,11 @@
 #include "engine/kernel/process_memory.h"
 #include "engine/memory/mm_layout.h"
 #include "engine/memory/shared_memory.h"
-#include "engine/memory/smaps_reader.h"
 #include "engine/memory/unnamed_flags.h"
 #include "engine/memory/vma_backing.h"
+#include "engine/memory/vma_reader.h"
 #include "engine/procfs/maps.h"
+#include "engine/procfs/statm.h"
 #include "engine/procfs/task_handle.h"
 
 namespace cryostat::memory {
@@ -104,13 +105,14 @@ class Collector {
     *space.mutable_layout() = TRY(read_mm_layout(task_, options_.current_brk));
     TRY(add_exe());
     TRY(add_vdso_image());
+    TRY(add_total(entries));
     space.set_vma_count(static_cast<uint32_t>(state_.vmas.size()));
     return std::move(state_);
   }
 
  private:
   Result<std::vector<SmapsEntry>> read_areas() {
-    if (options_.smaps != nullptr) return options_.smaps->take(task_);
+    if (options_.vmas != nullptr) return options_.vmas->take(task_);
     return procfs::parse_smaps(TRY(task_.proc().read("smaps")));
   }
 
@@ -165,7 +167,17 @@ class Collector {
     return *is_tracked_;
   }
 
+  Result<void> add_total(const std::vector<SmapsEntry>& entries) {
+    uint64_t& total = state_.private_total_bytes;
+    for (const uint64_t bytes : state_.private_bytes) total += bytes;
+    if (std::ranges::all_of(entries, &SmapsEntry::counted)) return {};
+    const auto usage = TRY(procfs::parse_statm(TRY(task_.proc().read("statm"))));
+    total = std::min(total, usage.private_pages() * kPageSize);
+    return {};
+  }
+
   static uint64_t private_bytes(const SmapsEntry& entry) {
+    if (!entry.counted) return entry.shared ? 0 : entry.size_bytes();
     const uint64_t bytes = entry.anonymous_bytes + entry.swap_bytes + entry.private_hugetlb_bytes;
     return std::min(bytes, entry.size_bytes());
   }
@@ -203,9 +215,13 @@ class Collector {
     TRY_IN(kernel::read_memory(task_.pid(), RemoteAddr(space.vdso_start()),
                                std::as_writable_bytes(std::span(image))),
            "read the vDSO");
-    const arch::Vdso vdso =
-        TRY(arch::parse_vdso({reinterpret_cast<const unsigned char*>(image.data()), image.size()}));
+    const std::span bytes(reinterpret_cast<const unsigned char*>(image.data()), image.size());
+    const arch::Vdso vdso = TRY(arch::parse_vdso(bytes));
     space.set_vdso_build_id(std::string(vdso.build_id.begin(), vdso.build_id.end()));
+    // Behind the end stands what this dump needs itself.
+    const uint64_t used = arch::used_vdso_bytes(bytes).value_or(image.size());
+    if (used < image.size())
+      std::fill(image.begin() + static_cast<ptrdiff_t>(used), image.end(), '\0');
     space.set_vdso_image(std::move(image));
     return {};
   }

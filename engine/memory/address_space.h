@@ -22,7 +22,7 @@ namespace cryostat::memory {
 
 class MappedFileTable;
 class SharedMemoryTable;
-class SmapsReader;
+class VmaReader;
 
 struct CollectOptions {
   uint32_t id = 1;            // of the address space in the images
@@ -30,7 +30,7 @@ struct CollectOptions {
   std::vector<RemoteRange> other_areas = {};  // of parasites in tasks that have the same memory
   RemoteAddr current_brk;                     // brk(0) as the target sees it
   uint64_t ghost_limit_bytes = 1 << 20;       // largest deleted file on disk that is saved
-  SmapsReader* smaps = nullptr;  // was asked for the task's areas; null: they are read now
+  VmaReader* vmas = nullptr;  // was asked for the task's areas; null: smaps is read now
   // Memory that is write-protected by a userfaultfd: is that our tracker? Empty: no.
   std::function<bool()> is_tracked;
 };
@@ -40,8 +40,10 @@ struct AddressSpaceState {
   // dumpable, thp_disabled, memory_merge and mdwe are the parasite's to tell: the caller sets them.
   pb::AddressSpace space;
   std::vector<pb::Vma> vmas;  // ascending
-  // For each of `vmas`: private pages present or swapped out, in bytes (an estimate: smaps).
+  // For each of `vmas`: private pages present or swapped out, in bytes (an estimate: smaps); where
+  // nobody counted them, what they are at most.
   std::vector<uint64_t> private_bytes;
+  uint64_t private_total_bytes = 0;  // of all (an estimate)
   // For each of `vmas`: registered with a userfaultfd for write-protection (VmFlags uw).
   std::vector<bool> write_protected;
   uint32_t exe_file_id =

@@ -72,7 +72,7 @@ class AddressSpaceDump {
     uint64_t expected = 0;
     for (size_t i = 0; i < state_.vmas.size(); ++i)
       if (is_mine(state_.vmas[i])) expected += state_.private_bytes[i];
-    progress_.add_total(expected);
+    progress_.add_total(std::min(expected, state_.private_total_bytes));
     const bool few = part_ == Part::kLeftOut;
     TRY(finder_.skips_gaps() && !few ? scan_all() : scan_each());
     TRY(move_batch());

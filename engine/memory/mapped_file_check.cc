@@ -20,10 +20,6 @@
 #include "engine/kernel/constants.h"
 #include "engine/memory/file_fingerprint.h"
 
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE 0x08
-#endif
-
 namespace cryostat::memory {
 
 namespace {
@@ -161,7 +157,7 @@ Result<void> check_mapped_files(const image::MmImage& mm, PlanReport& report) {
       needs.guards, [] { return TestPage().takes_advice(kernel::kMadvGuardInstall); },
       "guard regions (MADV_GUARD_INSTALL)", "Linux 6.13", report);
   require(
-      needs.droppable, [] { return TestPage(MAP_DROPPABLE | MAP_ANONYMOUS).valid(); },
+      needs.droppable, [] { return TestPage(kernel::kMapDroppable | MAP_ANONYMOUS).valid(); },
       "droppable memory (MAP_DROPPABLE)", "Linux 6.11", report);
   require(
       needs.names, [] { return TestPage().takes_name(); }, "names of anonymous memory",

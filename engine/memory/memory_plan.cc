@@ -17,13 +17,10 @@
 #include "engine/image/memory_policy.h"
 #include "engine/image/mm_image.h"
 #include "engine/image/pagemap_image.h"
+#include "engine/kernel/constants.h"
 #include "engine/memory/fill_plan.h"
 #include "engine/memory/page_run_sets.h"
 #include "engine/memory/staged_memory.h"
-
-#ifndef MAP_DROPPABLE
-#define MAP_DROPPABLE 0x08
-#endif
 
 namespace cryostat::memory {
 
@@ -41,7 +38,7 @@ bool is_kernel_mapping(const pb::Vma& vma) {
 uint32_t map_flags(const pb::Vma& vma) {
   uint32_t flags = vma.shared() ? MAP_SHARED : MAP_PRIVATE;
   if (vma.backing() == pb::Vma::ANONYMOUS) {
-    if (vma.droppable()) flags = MAP_DROPPABLE;
+    if (vma.droppable()) flags = kernel::kMapDroppable;
     flags |= MAP_ANONYMOUS;
     if (vma.grows_down()) flags |= MAP_GROWSDOWN;
     if (const uint64_t size = vma.hugetlb_page_size_bytes(); size != 0)

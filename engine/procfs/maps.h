@@ -86,6 +86,7 @@ struct MapsEntry {
 
 // An area with what smaps adds.
 struct SmapsEntry : MapsEntry {
+  bool counted = true;  // false: not from smaps, nothing is known of the pages in memory
   uint64_t kernel_page_size_bytes = 4096;
   uint64_t rss_bytes = 0;
   uint64_t anonymous_bytes = 0;

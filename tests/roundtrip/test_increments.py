@@ -12,12 +12,15 @@ PAGE = 4096
 TRACKERS = ("uffd-wp", "soft-dirty", "hash", "none")
 
 
+def has_feature(test, name):
+    features = test.tool("cr-check", "--json").json()["features"]
+    return next(known["available"] for known in features if known["name"] == name)
+
+
 def need_tracker(test, tracker):
     feature = {"uffd-wp": "userfaultfd write-protect async", "soft-dirty": "soft-dirty"}.get(tracker)
-    features = test.tool("cr-check", "--json").json()["features"]
-    for known in features:
-        if known["name"] == feature and not known["available"]:
-            raise Skip(f"this kernel has no {feature}")
+    if feature and not has_feature(test, feature):
+        raise Skip(f"this kernel has no {feature}")
 
 
 def sequence(victim):
@@ -87,12 +90,15 @@ def take(test, victim, folder, *arguments, previous=None):
 
 def churn(test, tracker, seed, rounds):
     need_tracker(test, tracker)
+    without_smaps = has_feature(test, "BPF iterator of mappings")
     victim = test.victim("churn", seed)
     previous, chain = None, []
     for number in range(rounds):
         folder = test.path(f"{tracker}-{seed}-{number}")
-        done = take(test, victim, folder, f"--tracker={tracker}", "--track-mem", *(("--tracker-verify",) if number % 3 == 2 else ()),
-                    previous=previous)
+        options = ["--tracker-verify"] if number % 3 == 2 else []
+        if number % 2 and without_smaps:
+            options.append("--vma-flags=bpf")
+        done = take(test, victim, folder, f"--tracker={tracker}", "--track-mem", *options, previous=previous)
         numbers = done.json()["statistics"]
         test.check(numbers["pages_missed"] == 0, f"{tracker} seed {seed} round {number}: missed pages\n{done}")
         test.check("warning" not in done.err and "saved:" not in done.err, f"round {number}: {done.err}")

@@ -4,6 +4,7 @@
 #include <gelf.h>
 #include <libelf.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 
@@ -111,6 +112,24 @@ Result<Vdso> parse_vdso(std::span<const unsigned char> image) {
   }
   if (vdso.functions.empty()) return bad_image("no exported function");
   return vdso;
+}
+
+std::optional<uint64_t> used_vdso_bytes(std::span<const unsigned char> image) {
+  Elf64_Ehdr header;
+  if (image.size() < sizeof(header)) return std::nullopt;
+  std::copy_n(image.data(), sizeof(header), reinterpret_cast<unsigned char*>(&header));
+  if (!std::equal(header.e_ident, header.e_ident + SELFMAG, ELFMAG)) return std::nullopt;
+  uint64_t end = 0;
+  const uint64_t headers_end = header.e_shoff + uint64_t{header.e_shnum} * header.e_shentsize;
+  if (header.e_shoff < kMaxVdsoBytes && headers_end <= kMaxVdsoBytes) end = headers_end;
+  for (size_t i = 0; i < header.e_phnum; ++i) {
+    Elf64_Phdr segment;
+    const uint64_t offset = header.e_phoff + i * sizeof(segment);
+    if (offset > image.size() - sizeof(segment)) return std::nullopt;
+    std::copy_n(image.data() + offset, sizeof(segment), reinterpret_cast<unsigned char*>(&segment));
+    if (segment.p_type == PT_LOAD) end = std::max(end, segment.p_vaddr + segment.p_memsz);
+  }
+  return end;
 }
 
 }  // namespace cryostat::arch

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,5 +27,10 @@ struct Vdso {
 // `image`: all bytes of the [vdso] area of this or another machine. kFailed when it is not a 64-bit
 // x86 ELF image; every offset returned lies inside `image`.
 Result<Vdso> parse_vdso(std::span<const unsigned char> image);
+
+// The end of what the image holds, from its start, which may be all that is there yet: what its
+// program headers load, and the section headers, which kernels leave behind it and which may reach
+// into a page of their own (6.1); nullopt when the bytes are not an ELF image.
+std::optional<uint64_t> used_vdso_bytes(std::span<const unsigned char> image);
 
 }  // namespace cryostat::arch
