@@ -2,7 +2,7 @@
 """Measures dumps and restores; `./dev bench` runs it.
 
 Works: a small process, one with many threads, one with much memory; trees (17 tasks that share 64 MiB
-copy-on-write, 1000 small tasks) and a process with 1000 descriptors of mixed kinds. In every round each engine does
+copy-on-write, 1000 small tasks), a process with 1000 descriptors of mixed kinds, and a chain of increments. In every round each engine does
 each work once, the engines in turn, so that drift of the machine hits all alike; the table shows medians.
 With the environment variable CRIU set to a command, that command does the same work as a peer.
 
@@ -31,19 +31,16 @@ import shlex
 import shutil
 import signal
 import statistics
-import struct
 import subprocess
 import sys
-import time
+
+import increments
+from engines import Criu, Cryostat, Stopped
+from targets import Failed, Sleepers, Target
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 PROJECT = os.path.dirname(HERE)
 MIB = 1 << 20
-WAIT_SECONDS = 120
-
-
-class Failed(Exception):
-    """A command or a target that did not do what it should."""
 
 
 MADV_POPULATE_WRITE = 23    # madvise(2), Linux 5.14
@@ -58,175 +55,6 @@ def warm_free_memory(bytes_):
     if bytes_:
         with mmap.mmap(-1, bytes_, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
             memory.madvise(MADV_POPULATE_WRITE)
-
-
-def wait_for(condition, what):
-    """Polls `condition` until it gives something true; returns that."""
-    end = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.002)
-    raise Failed(f"waited {WAIT_SECONDS} s for {what}")
-
-
-class Target:
-    """The program that is dumped (programs/ticker.cc)."""
-
-    TICKS, GAP, REQUEST, ANSWER, HASH = (8 * i for i in range(5))
-
-    def __init__(self, bench, threads, memory_bytes):
-        ready = os.path.join(bench.work, "ready")
-        if os.path.exists(ready):
-            os.unlink(ready)
-        subprocess.Popen(
-            [bench.program("ticker"), ready, str(threads), str(memory_bytes)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True, close_fds=True)
-
-        def line():
-            try:
-                with open(ready, encoding="ascii") as file:
-                    text = file.read()
-            except FileNotFoundError:
-                return None
-            return text if text.endswith("\n") else None
-        pid, address = wait_for(line, "the target to be ready").split()
-        self.pid = int(pid)
-        self.address = int(address, 16)
-
-    def word(self, offset):
-        with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as memory:
-            return struct.unpack("<Q", os.pread(memory.fileno(), 8, self.address + offset))[0]
-
-    def set_word(self, offset, value):
-        with open(f"/proc/{self.pid}/mem", "r+b", buffering=0) as memory:
-            os.pwrite(memory.fileno(), struct.pack("<Q", value), self.address + offset)
-
-    def wait_ticking(self):
-        start = self.word(self.TICKS)
-        wait_for(lambda: self.word(self.TICKS) > start + 50, "the target to run")
-
-    def hash(self):
-        request = self.word(self.REQUEST) + 1
-        self.set_word(self.REQUEST, request)
-        wait_for(lambda: self.word(self.ANSWER) == request, "the target's hash")
-        return self.word(self.HASH)
-
-    def wait_gone(self):
-        def gone():
-            reap()
-            return not os.path.exists(f"/proc/{self.pid}")
-        wait_for(gone, f"pid {self.pid} to be gone")
-
-    def end(self):
-        try:
-            os.kill(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.wait_gone()
-
-
-class Sleepers:
-    """A program that sleeps: programs/family.cc (a tree) or programs/descriptors.cc."""
-
-    def __init__(self, bench, program, *arguments):
-        self.ready = os.path.join(bench.work, "ready")
-        if os.path.exists(self.ready):
-            os.unlink(self.ready)
-        subprocess.Popen([bench.program(program), self.ready, *map(str, arguments)], stdin=subprocess.DEVNULL,
-                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, close_fds=True)
-        self.pid = int(wait_for(self.line, "the target to be ready").split()[0])
-
-    def line(self):
-        try:
-            with open(self.ready, encoding="ascii") as file:
-                text = file.read()
-        except FileNotFoundError:
-            return None
-        return text if text.endswith("\n") else None
-
-    def members(self):
-        """Pids of the tree, the root first."""
-        found = [self.pid]
-        for pid in found:
-            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-                found += map(int, file.read().split())
-        return found
-
-    def proportional_bytes(self):
-        total = 0
-        for pid in self.members():
-            with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-                total += next(int(line.split()[1]) for line in file if line.startswith("Pss:")) * 1024
-        return total
-
-    @staticmethod
-    def wait_gone(pids):
-        def gone():
-            reap()
-            return not any(os.path.exists(f"/proc/{pid}") for pid in pids)
-        wait_for(gone, "the tree to be gone")
-
-    def end(self):
-        if not os.path.exists(f"/proc/{self.pid}"):
-            return
-        members = self.members()
-        for pid in members:
-            os.kill(pid, signal.SIGKILL)
-        self.wait_gone(members)
-
-
-def reap():
-    """Collects every child that has ended: this is the init of its namespace."""
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0] != 0:
-            pass
-    except ChildProcessError:
-        pass
-
-
-class Cryostat:
-    name = "cryostat"
-
-    def __init__(self, build):
-        self.bin = os.path.join(build, "bin")
-
-    def dump(self, target, images, leave_running):
-        return ([os.path.join(self.bin, "cr-dump"), "-t", str(target.pid), "-D", images, "--json"]
-                + (["-R"] if leave_running else []))
-
-    def restore(self, images):
-        return [os.path.join(self.bin, "cr-restore"), "-D", images, "-d", "--json"]
-
-    def idle(self):
-        return [os.path.join(self.bin, "cr-dump"), "--version"]
-
-
-class Stopped(Cryostat):
-    """The same engine without copies: what they save."""
-    name = "cryostat --snapshot=stop"
-
-    def dump(self, target, images, leave_running):
-        return super().dump(target, images, leave_running) + ["--snapshot=stop"]
-
-
-class Criu:
-    name = "criu"
-
-    def __init__(self, command):
-        self.command = shlex.split(command)
-
-    def dump(self, target, images, leave_running):
-        return (self.command + ["dump", "-t", str(target.pid), "-D", images]
-                + (["-R"] if leave_running else []))
-
-    def restore(self, images):
-        return self.command + ["restore", "-D", images, "-d"]
-
-    def idle(self):
-        return self.command + ["--version"]
 
 
 class Bench:
@@ -303,6 +131,8 @@ class Bench:
             self.add(work, engine.name, "image", self.image_bytes())
             self.keep_stages(work, engine, "dump", text)
             target.wait_gone()
+            if memory_bytes and engine.name == Cryostat.name:
+                self.read_floor(work, memory_bytes)
 
             wall, rss, text = self.run(engine.restore(self.images), memory_bytes)
             self.add(work, engine.name, "restore", wall)
@@ -327,6 +157,13 @@ class Bench:
         done = subprocess.run([self.program("fork_floor"), str(memory_bytes)], check=True,
                               stdout=subprocess.PIPE, text=True)
         self.add(work, "floor", "freeze", int(done.stdout) / 1e9)
+
+    def read_floor(self, work, memory_bytes):
+        """The page data of the last dump, read into fresh memory on all processors."""
+        self.settle(memory_bytes)
+        done = subprocess.run([self.program("read_floor"), os.path.join(self.images, "pages.img"), str(os.cpu_count())],
+                              check=True, stdout=subprocess.PIPE, text=True)
+        self.add(work, "floor", "restore", int(done.stdout) / 1e9)
 
     def sleepers(self, work, engine, program, arguments):
         """One dump and one restore of a tree or a process that sleeps."""
@@ -401,6 +238,11 @@ class Bench:
                 for engine in self.engines:
                     self.add(work, engine.name, "idle", self.run(engine.idle())[0])
                     self.one(work, engine, threads, memory_bytes)
+        if increments.WORK in self.options.only.split(","):
+            chosen.append(increments.WORK)
+            for number in range(self.options.memory_rounds):
+                say(f"{increments.WORK}: round {number + 1} of {self.options.memory_rounds}")
+                increments.measure(self, self.engines[0], self.options.memory_mib * MIB)
         shutil.rmtree(self.work, ignore_errors=True)
         return chosen
 
@@ -449,6 +291,8 @@ def rows(bench, chosen):
             table.append((work, name, shown(ours), shown(peer),
                           "-" if ratio is None else f"{ratio:.2f}", text, verdict))
         table += tree_rows(bench, work)
+        if work == increments.WORK:
+            table += increments.rows(bench, bench.options.memory_mib * MIB, seconds, size)
         floor = bench.median(work, "floor", "freeze")
         if floor:
             ours = bench.median(work, "cryostat", "freeze")
@@ -456,6 +300,11 @@ def rows(bench, chosen):
                           "<= 1.50", ours / floor <= 1.5))
             table.append((work, "freeze without a copy", seconds(bench.median(work, Stopped.name, "freeze")),
                           "-", "-", "", None))
+        floor = bench.median(work, "floor", "restore")
+        if floor:
+            ours, peer = (bench.median(work, engine, "restore") for engine in ("cryostat", "criu"))
+            table.append((work, f"parallel read {seconds(floor)} / restore", f"{floor / ours:.2f}",
+                          f"{floor / peer:.2f}" if peer else "-", "-", "", None))
         floor = bench.median(work, "floor", "dump")
         if floor:
             ours, peer = (bench.median(work, engine, "dump") for engine in ("cryostat", "criu"))
@@ -516,7 +365,7 @@ def parse_options(arguments):
     parser.add_argument("--memory-rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1000)
     parser.add_argument("--memory-mib", type=int, default=2048)
-    parser.add_argument("--only", default="small,threads,memory,tree-cow,tree-1000,descriptors", help="comma-separated works")
+    parser.add_argument("--only", default="small,threads,memory,tree-cow,tree-1000,descriptors,increments", help="comma-separated works")
     parser.add_argument("--dir", help="where images go (default: BUILD/bench/work)")
     parser.add_argument("--build", default=os.path.join(PROJECT, "build"))
     parser.add_argument("--json", help="default: BUILD/bench/results.json")

@@ -23,13 +23,16 @@ namespace {
 
 constexpr long kTickNs = 20'000;
 
-// Read by bench/run.py: five 64-bit words in this order.
+// Read by bench/targets.py: 64-bit words in this order.
 struct Shared {
   std::atomic<uint64_t> ticks;
   std::atomic<uint64_t> longest_gap_ns;  // the driver sets it to 0
   std::atomic<uint64_t> hash_request;    // the driver raises it …
   std::atomic<uint64_t> hash_answer;     // … and waits until it appears here
   std::atomic<uint64_t> hash;
+  std::atomic<uint64_t> write_bytes;    // so much of the memory is written to, evenly spread, …
+  std::atomic<uint64_t> write_request;  // … when the driver raises this …
+  std::atomic<uint64_t> write_answer;   // … and waits until it appears here
 };
 Shared shared;
 
@@ -77,6 +80,13 @@ uint64_t hash_of(const uint64_t* words, size_t count) {
   return hash;
 }
 
+// One word in each of so many pages.
+void write_pages(uint64_t* words, size_t bytes, size_t wanted_bytes) {
+  constexpr size_t kPageWords = 4096 / sizeof(uint64_t);
+  const size_t count = wanted_bytes / 4096;
+  for (size_t i = 0; i < count; ++i) ++words[bytes / 4096 * i / count * kPageWords];
+}
+
 void report_ready(const char* path) {
   char text[64];
   const int length =
@@ -95,7 +105,7 @@ int main(int argc, char** argv) {
   if (argc < 2) return 2;
   start_threads(argc > 2 ? std::atoi(argv[2]) : 1);
   const size_t bytes = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 0;
-  const uint64_t* words = bytes != 0 ? random_memory(bytes) : nullptr;
+  uint64_t* words = bytes != 0 ? random_memory(bytes) : nullptr;
   prctl(PR_SET_TIMERSLACK, 1);
   report_ready(argv[1]);
   uint64_t last = now_ns();
@@ -106,6 +116,12 @@ int main(int argc, char** argv) {
     if (request != shared.hash_answer.load()) {
       shared.hash = hash_of(words, bytes / sizeof(uint64_t));
       shared.hash_answer = request;
+      last = now_ns();
+    }
+    const uint64_t to_write = shared.write_request.load();
+    if (to_write != shared.write_answer.load()) {
+      write_pages(words, bytes, shared.write_bytes.load());
+      shared.write_answer = to_write;
       last = now_ns();
     }
     const uint64_t now = now_ns();

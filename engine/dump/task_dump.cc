@@ -89,7 +89,9 @@ Result<void> TaskDump::take_snapshot(memory::Snapshots& snapshots, memory::Incre
   // Before the fork, which does not inherit what a tracker knows.
   changes_.emplace(TRY(increment.begin(handle_, *infected_, *space_)));
   compares_content_ = increment.compares_content();
-  if (auto taken = TRY(snapshots.take(*seized_, *infected_, space_->private_total_bytes)))
+  const uint64_t private_bytes = space_->private_total_bytes;
+  const uint64_t to_write = changes_->bytes_to_write().value_or(private_bytes);
+  if (auto taken = TRY(snapshots.take(*seized_, *infected_, private_bytes, to_write)))
     snapshot_.emplace(std::move(*taken));
   was_copied_ = snapshot_.has_value();
   return {};

@@ -21,6 +21,13 @@ Result<void> PageList::scan(const RemoteRange& range, const Visit& visit) {
   return {};
 }
 
+uint64_t PageList::changed_bytes() const {
+  uint64_t bytes = 0;
+  for (const PageRange& range : ranges_)
+    if (!range.unchanged && !range.guard) bytes += range.end - range.start;
+  return bytes;
+}
+
 Result<std::vector<PageRange>> NoTracker::read(const AddressSpaceState& space, Trust, Arm) {
   PageScanner scanner = TRY(PageScanner::open(task_));
   std::vector<PageRange> ranges;

@@ -42,6 +42,8 @@ class PageList : public PageFinder {
   explicit PageList(std::vector<PageRange> ranges) : ranges_(std::move(ranges)) {}
   Result<void> scan(const RemoteRange& range, const Visit& visit) override;
   bool skips_gaps() const override { return true; }
+  // Of all ranges that are not known to be unchanged.
+  uint64_t changed_bytes() const;
 
  private:
   std::vector<PageRange> ranges_;

@@ -234,6 +234,11 @@ PageChanges SpaceIncrement::changes() {
   return changes;
 }
 
+std::optional<uint64_t> SpaceIncrement::bytes_to_write() const {
+  if (!pages_ || compare_ || verify_) return std::nullopt;
+  return pages_->changed_bytes();
+}
+
 void Increment::describe(pb::Manifest& manifest) const {
   manifest.set_checkpoint_id(checkpoint_id_);
   if (parent_) *manifest.mutable_parent() = parent_->as_parent();

@@ -37,6 +37,8 @@ class SpaceIncrement {
  public:
   // For dump_pages(); refers to this object.
   PageChanges changes();
+  // Of the pages that are to be written, when that is known before they are looked at.
+  std::optional<uint64_t> bytes_to_write() const;
 
  private:
   friend class Increment;

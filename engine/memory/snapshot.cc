@@ -18,6 +18,8 @@ namespace {
 
 // Below this, writing the pages takes no longer than forking them and taking the copy over.
 constexpr uint64_t kSmallBytes = 4 << 20;
+// So many pages are forked in the time in which one is written.
+constexpr uint64_t kForksOfAWrite = 16;
 constexpr uint32_t kSeccompFilter = 2;  // SECCOMP_MODE_FILTER
 
 Result<procfs::Status> status_of(const TaskHandle& task) {
@@ -77,10 +79,15 @@ void Snapshots::fall_back(const std::string& reason) {
     log::info("{}", text);
 }
 
+bool Snapshots::pays(uint64_t private_bytes, uint64_t to_write_bytes) const {
+  if (mode_ == SnapshotMode::kCow) return true;
+  return to_write_bytes >= kSmallBytes && to_write_bytes >= private_bytes / kForksOfAWrite;
+}
+
 Result<std::optional<Snapshot>> Snapshots::take(const SeizedTask& seized, InfectedTask& infected,
-                                                uint64_t private_bytes) {
+                                                uint64_t private_bytes, uint64_t to_write_bytes) {
   std::optional<Snapshot> snapshot;
-  if (!wanted_ || (mode_ == SnapshotMode::kAuto && private_bytes < kSmallBytes)) return snapshot;
+  if (!wanted_ || !pays(private_bytes, to_write_bytes)) return snapshot;
   const Span span("fork memory");
   const auto status = TRY(status_of(seized.task()));
   if (status.seccomp_mode == kSeccompFilter) {

@@ -48,15 +48,17 @@ class Snapshots {
   // kTargetGone for the first one.
   Result<void> prepare(std::span<const TaskHandle* const> tasks);
 
-  // Forks the memory of a task, which has `private_bytes` of its own; nothing where it stays
-  // stopped instead: a fork that fails is told in a warning. The snapshot has to end before this
-  // object. Precondition: the task is frozen and infected.
+  // Forks the memory of a task, which has `private_bytes` of its own, of which `to_write_bytes` go
+  // into the checkpoint; nothing where it stays stopped instead: a fork that fails is told in a
+  // warning. The snapshot has to end before this object. Precondition: the task is frozen and
+  // infected.
   Result<std::optional<Snapshot>> take(const SeizedTask& seized, InfectedTask& infected,
-                                       uint64_t private_bytes);
+                                       uint64_t private_bytes, uint64_t to_write_bytes);
 
  private:
   Result<std::string> why_not(std::span<const TaskHandle* const> tasks);
   Result<const FosterNamespace*> foster_of(uint32_t owner);
+  bool pays(uint64_t private_bytes, uint64_t to_write_bytes) const;
   void fall_back(const std::string& reason);
 
   const SnapshotMode mode_;

@@ -41,6 +41,11 @@ bool can_be_tracked(const pb::Vma& vma) {
 // How a stretch of VMAs is read.
 enum class Kind : uint8_t { kOther, kNew, kTracked };
 
+// Pages of a file in it, that were not copied on write, are not private. To tell them the kernel
+// looks at the struct page of each: in anonymous memory, which has none, that takes most of the
+// time.
+bool may_have_file_pages(const pb::Vma& vma) { return vma.backing() != pb::Vma::ANONYMOUS; }
+
 // One reading of an address space.
 class Reading {
  public:
@@ -57,14 +62,16 @@ class Reading {
     for (size_t i = 0; i < space.vmas.size();) {
       const pb::Vma& first = space.vmas[i];
       const Kind kind = TRY(prepare(first, space.write_protected[i]));
+      const bool of_file = may_have_file_pages(first);
       // The kernel scans neighbours of one kind at once. In gaps there may be what is not the
       // target's own: the parasite.
       RemoteRange range = {first.start(), first.end()};
       for (++i; i < space.vmas.size() && space.vmas[i].start() == range.end; ++i) {
+        if (may_have_file_pages(space.vmas[i]) != of_file) break;
         if (TRY(prepare(space.vmas[i], space.write_protected[i])) != kind) break;
         range.end = space.vmas[i].end();
       }
-      TRY(kind == Kind::kOther ? scan_other(range) : scan_registered(range, kind));
+      TRY(kind == Kind::kOther ? scan_other(range) : scan_registered(range, kind, of_file));
     }
     return std::move(ranges_);
   }
@@ -91,11 +98,11 @@ class Reading {
     });
   }
 
-  Result<void> scan_registered(const RemoteRange& range, Kind kind) {
+  Result<void> scan_registered(const RemoteRange& range, Kind kind, bool of_file) {
     std::array<kernel::PageRegion, 512> regions;
     kernel::PageQuery query;
     query.end = RemoteAddr(range.end);
-    query.all_of = query.inverted = kPageIsPfnZero | kPageIsFile;  // neither of them
+    query.all_of = query.inverted = of_file ? kPageIsPfnZero | kPageIsFile : kPageIsPfnZero;  // not
     query.any_of = kPageIsPresent | kPageIsSwapped;
     query.report = kPageIsWritten | kPageIsSwapped;
     query.flags = arm_ == Arm::kRearm ? kernel::kPmScanWpMatching : 0;

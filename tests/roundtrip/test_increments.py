@@ -88,7 +88,21 @@ def take(test, victim, folder, *arguments, previous=None):
     return done
 
 
+def take_copy(test, victim, folder, *arguments, previous=None):
+    """From a copy of the memory of a victim that is stopped and stays so: what was copied can be compared."""
+    if previous:
+        arguments += ("--prev-images-dir", os.path.relpath(previous, folder))
+    os.killpg(victim.pid, signal.SIGSTOP)
+    wait_for(lambda: read_stat(victim.pid) == "T", "the victim to be stopped")
+    done = test.dump(victim, folder, "-R", "--snapshot=cow", "--json", *arguments).ok()
+    used = done.json()["statistics"]["snapshot"]
+    test.check(used == "cow", f"the snapshot was {used}\n{done}")
+    wait_for(lambda: read_stat(victim.pid) == "T", "the victim to be stopped again")
+    return done
+
+
 def churn(test, tracker, seed, rounds):
+    """Half of the checkpoints are taken from a copy, half of the stopped process."""
     need_tracker(test, tracker)
     without_smaps = has_feature(test, "BPF iterator of mappings")
     victim = test.victim("churn", seed)
@@ -98,7 +112,8 @@ def churn(test, tracker, seed, rounds):
         options = ["--tracker-verify"] if number % 3 == 2 else []
         if number % 2 and without_smaps:
             options.append("--vma-flags=bpf")
-        done = take(test, victim, folder, f"--tracker={tracker}", "--track-mem", *options, previous=previous)
+        how = take_copy if number // 2 % 2 else take
+        done = how(test, victim, folder, f"--tracker={tracker}", "--track-mem", *options, previous=previous)
         numbers = done.json()["statistics"]
         test.check(numbers["pages_missed"] == 0, f"{tracker} seed {seed} round {number}: missed pages\n{done}")
         test.check("warning" not in done.err and "saved:" not in done.err, f"round {number}: {done.err}")
