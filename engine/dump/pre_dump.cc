@@ -49,7 +49,7 @@ class PreDump {
   Result<void> look();
   Result<void> collect_memory();
   Result<void> write_memory();
-  Result<void> write_task(TaskDump& task, memory::SpaceIncrement& increment);
+  Result<void> write_space(const Tree::Space& space, memory::SpaceIncrement& increment);
   Result<void> commit();
   Outcome outcome();
 
@@ -137,20 +137,32 @@ Result<void> PreDump::collect_memory() {
 
 Result<void> PreDump::write_memory() {
   Span span("write memory");
-  for (size_t i = 0; i < changes_.size(); ++i)
-    TRY(write_task(*tree_->spaces()[i].task, changes_[i]));
+  for (size_t i = 0; i < changes_.size(); ++i) TRY(write_space(tree_->spaces()[i], changes_[i]));
   pages_ += TRY(
       memory::dump_shared_memory(shared_memory_, increment_->parent(), *writer_, stop_, progress_));
   span.add_bytes(pages_.written * kPageSize);
   return {};
 }
 
-Result<void> PreDump::write_task(TaskDump& task, memory::SpaceIncrement& increment) {
-  const auto transfer =
-      TRY(memory::make_forced_transfer(task.handle(), writer_->pages(), memory::Vanished::kSkip));
-  memory::PageSource source{task.handle(), *transfer, nullptr, increment.changes()};
-  source.changes.running = true;
-  pages_ += TRY(memory::dump_pages(source, task.space(), *writer_, stop_, progress_));
+// Through any task that has the memory and lives on. Memory that nobody has any more is of no use
+// to the next dump, unless it was the root's.
+Result<void> PreDump::write_space(const Tree::Space& space, memory::SpaceIncrement& increment) {
+  std::vector<const TaskDump*> owners = {space.task};
+  owners.insert(owners.end(), space.sharers.begin(), space.sharers.end());
+  for (const TaskDump* task : owners) {
+    auto opened =
+        memory::make_forced_transfer(task->handle(), writer_->pages(), memory::Vanished::kSkip);
+    const bool is_gone = !opened && opened.error().kind() == ErrorKind::kTargetGone;
+    if (is_gone && task != &tree_->root()) {
+      log::info("pid {} ended meanwhile: not in the pre-dump", task->pid().value);
+      continue;
+    }
+    const auto transfer = TRY(std::move(opened));
+    memory::PageSource source{task->handle(), *transfer, nullptr, increment.changes()};
+    source.changes.running = true;
+    pages_ += TRY(memory::dump_pages(source, space.task->space(), *writer_, stop_, progress_));
+    return {};
+  }
   return {};
 }
 
