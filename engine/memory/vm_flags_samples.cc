@@ -12,6 +12,7 @@
 #include "engine/kernel/constants.h"
 #include "engine/kernel/userfaultfd.h"
 #include "engine/kernel/vma_iterator.h"
+#include "engine/memory/unnamed_flags.h"
 #include "engine/procfs/task_handle.h"
 
 namespace cryostat::memory {
@@ -99,7 +100,8 @@ Result<std::vector<VmFlagsSample>> sample_vm_flags(const kernel::VmaIterator& it
   const ProcDir self = TRY(ProcDir::open("/proc/self"));
   const HostPid pid(getpid());
   const auto before = TRY(iterator.read(pid));
-  const auto printed = TRY(procfs::parse_smaps(TRY(self.read("smaps"))));
+  auto printed = TRY(procfs::parse_smaps(TRY(self.read("smaps"))));
+  name_unnamed_flags(printed);
   const auto after = TRY(iterator.read(pid));
   std::vector<VmFlagsSample> samples;
   for (const kernel::KernelVma& area : before) {

@@ -2,7 +2,7 @@
 import os
 import re
 
-from harness import descendants, read, wait_for
+from harness import Skip, descendants, read, wait_for
 from test_snapshot import live_trip
 from test_stores import stored_bytes
 
@@ -30,8 +30,8 @@ while True: time.sleep(1)
 CHILDREN = 8
 
 
-def family(test, mebibytes, user=None):
-    program = test.program("python3", "-c", PROGRAM, mebibytes, CHILDREN, cwd=test.folder)
+def family(test, mebibytes, python="python3"):
+    program = test.program(python, "-c", PROGRAM, mebibytes, CHILDREN, cwd=test.folder)
     wait_for(lambda: all(os.path.exists(test.path(f"ready{i}")) for i in range(CHILDREN + 1)), "the family")
     return program
 
@@ -42,6 +42,16 @@ def proportional(pid):
     return sum(int(re.search(r"^Pss_Anon: *(\d+) kB", text, re.M)[1]) << 10 for text in texts)
 
 
+def fixed_python():
+    """One that is not position independent: it lies where programs have always been."""
+    path = "/usr/bin/python3"
+    with open(path, "rb") as file:
+        kind = file.read(18)[16]
+    if kind != 2:  # ET_EXEC
+        raise Skip(f"{path} is position independent")
+    return path
+
+
 def checked(test, program):
     open(test.path("go"), "w").close()
     sums = [wait_for(lambda: read(test.path(f"sum{i}")), f"sum {i}") for i in range(CHILDREN + 1)]
@@ -49,9 +59,9 @@ def checked(test, program):
     test.kill_tree(program)
 
 
-def stored_once(*options, wrap=()):
+def stored_once(*options, wrap=(), find_python=lambda: "python3"):
     def run(test):
-        program = family(test, 24)
+        program = family(test, 24, find_python())
         unique = proportional(program.pid)
         images = test.path("images")
         if wrap:
@@ -72,6 +82,7 @@ def stored_once(*options, wrap=()):
 
 test_stored_once = stored_once()
 test_stored_once_vm_readv = stored_once("--transfer=vm-readv")
+test_stored_once_fixed_address = stored_once(find_python=fixed_python)
 test_stored_once_dedup = stored_once("--dedup-pages")
 # Without CAP_SYS_ADMIN the kernel shows no frame numbers: content is compared.
 test_stored_once_by_content = stored_once("--snapshot=stop", wrap=(

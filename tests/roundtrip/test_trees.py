@@ -125,7 +125,7 @@ pipe(my $read, my $write) or die;
 my @children;
 for my $n (1..4) {
   my $pid = fork;
-  if (!$pid) { close $read; $write->autoflush(1); for (1..40) { sleep(0.01); print $write "x\\n"; } exit $n; }
+  if (!$pid) { close $read; $write->autoflush(1); for (1..200) { sleep(0.01); print $write "x\\n"; } exit $n; }
   push @children, $pid;
 }
 close $write;
@@ -133,7 +133,7 @@ my $count = 0;
 while (<$read>) { $count++; print "$count\\n"; }
 for my $pid (@children) { waitpid($pid, 0); print "status ", $? >> 8, "\\n"; }
 """)
-    good = "".join(f"{n}\n" for n in range(1, 161)) + "".join(f"status {n}\n" for n in range(1, 5))
+    good = "".join(f"{n}\n" for n in range(1, 801)) + "".join(f"status {n}\n" for n in range(1, 5))
     survive(test, good, output, "perl", "-MIO::Handle", path, tasks=5,
             progress=lambda cycle: lines_of(output) >= 30 * (cycle + 1))
 
