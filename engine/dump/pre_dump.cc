@@ -49,7 +49,8 @@ class PreDump {
   Result<void> look();
   Result<void> collect_memory();
   Result<void> write_memory();
-  Result<void> write_space(const Tree::Space& space, memory::SpaceIncrement& increment);
+  Result<void> write_unreadable();
+  Result<void> write_space(size_t index);
   Result<void> commit();
   Outcome outcome();
 
@@ -64,7 +65,8 @@ class PreDump {
   std::optional<image::CheckpointWriter> writer_;
   std::optional<memory::Increment> increment_;
   std::optional<memory::VmaReader> vmas_;
-  std::vector<memory::SpaceIncrement> changes_;  // of each address space
+  std::vector<memory::SpaceIncrement> changes_;           // of each address space
+  std::vector<std::vector<memory::StoredRun>> left_out_;  // of each: written while frozen
   Refusals refusals_;
   memory::SharedMemoryTable shared_memory_;
   std::optional<pb::IpcNamespace> ipc_;
@@ -109,6 +111,10 @@ Result<void> PreDump::look() {
     TRY(collect_memory());
   }
   {
+    const Span span("write memory");
+    TRY(write_unreadable());
+  }
+  {
     const Span span("cure");
     for (const auto& task : live) TRY(task->cure());
   }
@@ -135,9 +141,25 @@ Result<void> PreDump::collect_memory() {
   return {};
 }
 
+// What only a tracer may read.
+Result<void> PreDump::write_unreadable() {
+  left_out_.resize(changes_.size());
+  for (size_t i = 0; i < changes_.size(); ++i) {
+    TaskDump& task = *tree_->spaces()[i].task;
+    if (!memory::leaves_out(memory::SecondPart::kFromRunning, task.space())) continue;
+    const auto transfer = TRY(
+        memory::make_forced_transfer(task.handle(), writer_->pages(), memory::Vanished::kFails));
+    memory::PageSource source{task.handle(), *transfer, nullptr, changes_[i].changes()};
+    source.second_part = memory::SecondPart::kFromRunning;
+    pages_ += TRY(memory::dump_left_out_pages(source, task.space(), *writer_, stop_, progress_,
+                                              left_out_[i]));
+  }
+  return {};
+}
+
 Result<void> PreDump::write_memory() {
   Span span("write memory");
-  for (size_t i = 0; i < changes_.size(); ++i) TRY(write_space(tree_->spaces()[i], changes_[i]));
+  for (size_t i = 0; i < changes_.size(); ++i) TRY(write_space(i));
   pages_ += TRY(
       memory::dump_shared_memory(shared_memory_, increment_->parent(), *writer_, stop_, progress_));
   span.add_bytes(pages_.written * kPageSize);
@@ -146,7 +168,9 @@ Result<void> PreDump::write_memory() {
 
 // Through any task that has the memory and lives on. Memory that nobody has any more is of no use
 // to the next dump, unless it was the root's.
-Result<void> PreDump::write_space(const Tree::Space& space, memory::SpaceIncrement& increment) {
+Result<void> PreDump::write_space(size_t index) {
+  const Tree::Space& space = tree_->spaces()[index];
+  memory::SpaceIncrement& increment = changes_[index];
   std::vector<const TaskDump*> owners = {space.task};
   owners.insert(owners.end(), space.sharers.begin(), space.sharers.end());
   for (const TaskDump* task : owners) {
@@ -160,7 +184,9 @@ Result<void> PreDump::write_space(const Tree::Space& space, memory::SpaceIncreme
     const auto transfer = TRY(std::move(opened));
     memory::PageSource source{task->handle(), *transfer, nullptr, increment.changes()};
     source.changes.running = true;
-    pages_ += TRY(memory::dump_pages(source, space.task->space(), *writer_, stop_, progress_));
+    source.second_part = memory::SecondPart::kFromRunning;
+    pages_ += TRY(memory::dump_remaining_pages(source, space.task->space(), left_out_[index],
+                                               *writer_, stop_, progress_));
     return {};
   }
   return {};

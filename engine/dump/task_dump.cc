@@ -100,7 +100,7 @@ Result<void> TaskDump::take_snapshot(memory::Snapshots& snapshots, memory::Incre
 Result<void> TaskDump::write_memory(const Options& options, const memory::TreePages& tree,
                                     image::CheckpointWriter& writer, const StopRequest& stop,
                                     Progress& progress) {
-  if (was_copied_ && !memory::fork_leaves_out(*space_)) return {};
+  if (was_copied_ && !memory::leaves_out(memory::SecondPart::kFromCopy, *space_)) return {};
   const auto transfer = TRY(make_transfer(*infected_, pid(), options, writer));
   const Span private_pages("write memory: pages");
   const memory::PageSource source{handle_, *transfer, nullptr, changes_->changes(), tree};
@@ -124,7 +124,7 @@ Result<void> TaskDump::write_copy(const Options& options, const memory::TreePage
     const auto transfer = TRY(make_transfer(copy.infected(), copy.pid(), options, writer));
     const memory::PageSource source{copy.task(), *transfer, &limit, changes_->changes(), tree};
     pages_ += TRY(
-        memory::dump_copied_pages(source, *space_, snapshot_->left_out, writer, stop, progress));
+        memory::dump_remaining_pages(source, *space_, snapshot_->left_out, writer, stop, progress));
   }
   log::info("pid {}: {} pages looked at, {} written by {} from a copy, {} zero, {} of other tasks",
             pid().value, pages_.scanned, pages_.written, transfer_name_, pages_.zero,

@@ -26,7 +26,7 @@ namespace cryostat::memory {
 namespace {
 
 // Which VMAs.
-enum class Part : uint8_t { kAll, kLeftOut, kCopied };
+enum class Part : uint8_t { kAll, kLeftOut, kRemaining };
 
 // What is not, or not reliably, in a fork of the memory: areas with MADV_DONTFORK, emptied ones
 // (MADV_WIPEONFORK), and private huge pages, which the kernel takes away from a child when the
@@ -36,10 +36,20 @@ bool left_out_by_fork(const pb::Vma& vma) {
          (vma.hugetlb_page_size_bytes() != 0 && !vma.shared());
 }
 
+// Through /proc/<pid>/mem it can be read by whoever traces the task; by others only on kernels that
+// still allow it (PROC_MEM_ALWAYS_FORCE, 6.12).
+bool is_readable(const pb::Vma& vma) {
+  return (vma.protection() & PROT_READ) != 0 && vma.protection_key() == 0;
+}
+
+bool is_left_out(SecondPart second_part, const pb::Vma& vma) {
+  return second_part == SecondPart::kFromCopy ? left_out_by_fork(vma) : !is_readable(vma);
+}
+
 // Where runs go: to the records, or to a list to be merged into them later.
 struct RunTargets {
   std::vector<StoredRun>* keep = nullptr;  // kLeftOut: all of them
-  std::span<const StoredRun> merge = {};   // kCopied: those kept before
+  std::span<const StoredRun> merge = {};   // kRemaining: those kept before
 };
 
 // The private pages of one address space.
@@ -50,6 +60,7 @@ class AddressSpaceDump {
                    Progress& progress)
       : task_(source.task),
         part_(part),
+        second_part_(source.second_part),
         runs_(runs),
         state_(state),
         transfer_(&source.transfer),
@@ -89,7 +100,7 @@ class AddressSpaceDump {
   }
 
   bool is_mine(const pb::Vma& vma) const {
-    return part_ == Part::kAll || left_out_by_fork(vma) == (part_ == Part::kLeftOut);
+    return part_ == Part::kAll || is_left_out(second_part_, vma) == (part_ == Part::kLeftOut);
   }
 
   // One scan of the whole address space: the kernel skips what is not mapped faster than we could.
@@ -183,7 +194,7 @@ class AddressSpaceDump {
 
   // What the target may not read, the parasite can't, and process_vm_readv does not.
   Result<void> use_transfer_for(const pb::Vma& vma) {
-    const bool readable = (vma.protection() & PROT_READ) != 0 && vma.protection_key() == 0;
+    const bool readable = is_readable(vma);
     if (!readable && !forced_) {
       forced_ = TRY(make_forced_transfer(task_, writer_.pages(),
                                          changes_.running ? Vanished::kSkip : Vanished::kFails));
@@ -310,6 +321,7 @@ class AddressSpaceDump {
 
   const TaskHandle& task_;
   const Part part_;
+  const SecondPart second_part_;
   RunTargets runs_;
   AddressSpaceState& state_;
   PageTransfer* transfer_;
@@ -382,15 +394,16 @@ Result<PageCounts> dump_left_out_pages(const PageSource& source, AddressSpaceSta
   return dump_part(source, Part::kLeftOut, {.keep = &left_out}, state, writer, stop, progress);
 }
 
-Result<PageCounts> dump_copied_pages(const PageSource& source, AddressSpaceState& state,
-                                     std::span<const StoredRun> left_out,
-                                     image::CheckpointWriter& writer, const StopRequest& stop,
-                                     Progress& progress) {
-  return dump_part(source, Part::kCopied, {.merge = left_out}, state, writer, stop, progress);
+Result<PageCounts> dump_remaining_pages(const PageSource& source, AddressSpaceState& state,
+                                        std::span<const StoredRun> left_out,
+                                        image::CheckpointWriter& writer, const StopRequest& stop,
+                                        Progress& progress) {
+  return dump_part(source, Part::kRemaining, {.merge = left_out}, state, writer, stop, progress);
 }
 
-bool fork_leaves_out(const AddressSpaceState& state) {
-  return std::any_of(state.vmas.begin(), state.vmas.end(), left_out_by_fork);
+bool leaves_out(SecondPart second_part, const AddressSpaceState& state) {
+  return std::ranges::any_of(
+      state.vmas, [second_part](const pb::Vma& vma) { return is_left_out(second_part, vma); });
 }
 
 }  // namespace cryostat::memory

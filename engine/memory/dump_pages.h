@@ -63,6 +63,12 @@ struct TreePages {
   size_t task = 0;                 // its number there
 };
 
+// When memory is written in two parts: what the second is read from.
+enum class SecondPart : uint8_t {
+  kFromCopy,     // a fork of the memory (engine/infect/memory_copy.h)
+  kFromRunning,  // the target, which runs again
+};
+
 // Where pages are taken from.
 struct PageSource {
   const TaskHandle& task;  // the target, or the copy of its memory; all its threads stopped
@@ -70,6 +76,7 @@ struct PageSource {
   RateLimit* limit = nullptr;  // how fast; nullptr: as fast as it goes
   PageChanges changes = {};
   TreePages tree = {};
+  SecondPart second_part = SecondPart::kFromCopy;
 };
 
 // Writes the pages of all VMAs of `state` and their PageRuns records; guard pages that are found
@@ -79,19 +86,20 @@ Result<PageCounts> dump_pages(const PageSource& source, AddressSpaceState& state
                               image::CheckpointWriter& writer, const StopRequest& stop,
                               Progress& progress);
 
-// The same in two parts when the memory was forked (engine/infect/memory_copy.h). First, with the
-// target as source and still frozen, what the fork leaves out: pages are stored, their runs are
-// appended to `left_out` and not written yet.
+// The same in two parts. First, with the target as source and still frozen, what the second part
+// leaves out (of a copy: what fork(2) does; of the running target: what it may not read itself, as
+// newer kernels show that to a tracer alone): pages are stored, their runs are appended to
+// `left_out` and not written yet.
 Result<PageCounts> dump_left_out_pages(const PageSource& source, AddressSpaceState& state,
                                        image::CheckpointWriter& writer, const StopRequest& stop,
                                        Progress& progress, std::vector<StoredRun>& left_out);
-// Then the rest, with the copy as source; writes the PageRuns records of both.
-Result<PageCounts> dump_copied_pages(const PageSource& source, AddressSpaceState& state,
-                                     std::span<const StoredRun> left_out,
-                                     image::CheckpointWriter& writer, const StopRequest& stop,
-                                     Progress& progress);
-// True when some VMA of `state` has pages that a fork leaves out.
-bool fork_leaves_out(const AddressSpaceState& state);
+// Then the rest; writes the PageRuns records of both.
+Result<PageCounts> dump_remaining_pages(const PageSource& source, AddressSpaceState& state,
+                                        std::span<const StoredRun> left_out,
+                                        image::CheckpointWriter& writer, const StopRequest& stop,
+                                        Progress& progress);
+// True when there is something for the first part.
+bool leaves_out(SecondPart second_part, const AddressSpaceState& state);
 
 // The content of every object of `table`, holes and zero pages left out, and what `parent` (may be
 // nullptr) has of the same object.
