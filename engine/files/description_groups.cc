@@ -65,7 +65,14 @@ DescriptionOwners::DescriptionOwners(const image::FilesImage& image)
     owners_[id] = owners_[groups.group_of(id)];
     shared_[id] = shared_[groups.group_of(id)];
     objects_[id] = groups.object_of(id);
+    if (shared_[id]) shared_of_[owners_[id]].push_back(id);
   }
+}
+
+const std::vector<uint32_t>& DescriptionOwners::shared_of(uint32_t table) const {
+  static const std::vector<uint32_t> kNone;
+  const auto found = shared_of_.find(table);
+  return found == shared_of_.end() ? kNone : found->second;
 }
 
 void DescriptionOwners::sort_by_object(std::vector<uint32_t>& descriptions) const {

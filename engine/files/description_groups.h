@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -56,6 +57,8 @@ class DescriptionOwners {
   // Tasks other than the owner have a number of it or of a description of its group, or its kind
   // wants them held.
   bool is_shared(uint32_t description) const { return shared_[description]; }
+  // Ascending: the shared descriptions that the task with this table opens.
+  const std::vector<uint32_t>& shared_of(uint32_t table) const;
   // Sorts ids so that those of one object (both ends of a pipe) follow each other: what they are
   // opened from is needed from the first of them to the last.
   void sort_by_object(std::vector<uint32_t>& descriptions) const;
@@ -65,6 +68,7 @@ class DescriptionOwners {
   std::vector<uint32_t> owners_;
   std::vector<uint32_t> objects_;  // DescriptionGroups::object_of
   std::vector<bool> shared_;
+  std::unordered_map<uint32_t, std::vector<uint32_t>> shared_of_;  // by table
 };
 
 }  // namespace cryostat::files

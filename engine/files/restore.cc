@@ -1,6 +1,7 @@
 #include "engine/files/restore.h"
 
 #include <algorithm>
+#include <map>
 
 #include "engine/files/file_locks.h"
 #include "engine/files/kind.h"
@@ -9,31 +10,17 @@
 
 namespace cryostat::files {
 
-namespace {
-
-// Numbers of each description, lowest first; element n-1 belongs to id n.
-using Homes = std::vector<std::vector<const pb::DescriptorEntry*>>;
-
-Homes homes_of(const image::FilesImage& image, const pb::DescriptorTable& table) {
-  Homes homes(image.descriptions.size());
-  for (const auto& entry : table.entries()) homes[entry.description_id() - 1].push_back(&entry);
-  for (auto& entries : homes) {
-    std::sort(entries.begin(), entries.end(), [](auto* a, auto* b) { return a->fd() < b->fd(); });
-  }
-  return homes;
-}
-
-}  // namespace
-
 std::vector<wire::FileLock> posix_locks(const image::FilesImage& image, uint32_t table_id) {
   std::vector<wire::FileLock> locks;
   const auto* table = image.table(table_id);
   if (table == nullptr) return locks;
-  const auto homes = homes_of(image, *table);
-  for (const auto& description : image.descriptions) {
-    const auto& entries = homes[description.id() - 1];
-    if (!entries.empty()) append_posix_locks(entries.front()->fd(), table_id, description, locks);
+  std::map<uint32_t, int> lowest;  // number of each description
+  for (const auto& entry : table->entries()) {
+    const int number = lowest.emplace(entry.description_id(), entry.fd()).first->second;
+    if (entry.fd() < number) lowest[entry.description_id()] = entry.fd();
   }
+  for (const auto& [id, fd] : lowest)
+    append_posix_locks(fd, table_id, image.description(id), locks);
   return locks;
 }
 

@@ -120,10 +120,7 @@ Result<void> TaskDescriptors::for_each_object(std::vector<uint32_t> ids, const S
 }
 
 Result<void> TaskDescriptors::open_shared(std::span<int> numbers) {
-  std::vector<uint32_t> ids;
-  for (const auto& description : image_.descriptions)
-    if (owners_.owner(description.id()) == table_id_ && owners_.is_shared(description.id()))
-      ids.push_back(description.id());
+  const std::vector<uint32_t>& ids = owners_.shared_of(table_id_);
   TRY(for_each_object(ids, [&](const auto& kind, const auto& description) -> Result<void> {
     const uint32_t id = description.id();
     auto fd = TRY(open(kind, description));

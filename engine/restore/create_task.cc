@@ -18,6 +18,7 @@
 #include "engine/ptrace/tracee.h"
 #include "engine/restore/clone_with_pid.h"
 #include "engine/restore/intermediate_parent.h"
+#include "engine/restore/small_heap.h"
 #include "engine/restore/stop_description.h"
 
 namespace cryostat::restore {
@@ -228,7 +229,7 @@ Result<CreatedTree> CreatedTree::create(const CreateOptions& options, const Host
   const bool sibling = options.parent == Parent::kCallersParent;
   const clone_args args = fork_args(&pid.value, sibling ? CLONE_PARENT : 0, sibling ? 0 : SIGCHLD);
   std::optional<IntermediateParent> between;
-  const int error = TRY(clone_when_free(pid, [&]() -> Result<int> {
+  const auto clone_root = [&]() -> Result<int> {
     between.reset();
     clone_args own = args;
     if (options.parent == Parent::kInit || plan.root_session != 0) {
@@ -241,8 +242,15 @@ Result<CreatedTree> CreatedTree::create(const CreateOptions& options, const Host
     const long result = syscall(SYS_clone3, &own, sizeof(own));
     if (result == 0) child_main();
     return result < 0 ? errno : 0;
-  }));
-  if (error != 0) return clone_failed(error, pid);
+  };
+  Result<int> cloned;
+  const auto clone = [&] { cloned = clone_when_free(pid, clone_root); };
+  if (options.small_heap) {
+    run_with_small_heap(clone);
+  } else {
+    clone();
+  }
+  if (const int error = TRY(std::move(cloned)); error != 0) return clone_failed(error, pid);
   // The child can't have ended and its number can't have been taken again: it waits for "go".
   CreatedTree created(tree, std::move(parent_end));
   created.tasks_.front().own_child = options.parent == Parent::kCaller;

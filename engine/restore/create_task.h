@@ -21,6 +21,7 @@ struct CreateOptions {
   Parent parent = Parent::kCaller;
   bool suspend_seccomp = false;  // a thread of the target has seccomp on (PTRACE_O_SUSPEND_SECCOMP,
                                  // needs CAP_SYS_ADMIN)
+  bool small_heap = false;       // the tree is large (run_with_small_heap())
 };
 
 // One live task of the tree.

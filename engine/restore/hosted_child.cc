@@ -137,8 +137,8 @@ Result<Launch> be_born_and_prepare(ChildChannel& channel, const HostedTree& tree
     return fail(ErrorKind::kFailed, "a placeholder lives on");
   }
   static const SharingRole kAlone;
-  const Hosted child{tree, tree.plans[own.task], tree.roles.empty() ? kAlone : tree.roles[own.task],
-                     channel};
+  const HostedPlan plan = tree.make_plan(own.task);
+  const Hosted child{tree, plan, tree.roles.empty() ? kAlone : tree.roles[own.task], channel};
   std::optional<ServiceFds> service_fds;
   if ((own.share & CLONE_FILES) != 0) service_fds.emplace(TRY(keep_in_common_table(child)));
   TRY(be_born(tree.births, birth, be));

@@ -34,7 +34,7 @@ struct AddressRange {
   uint64_t end = 0;
 };
 
-// All the child is asked to do. Plain data and callbacks; copied into the child by the fork.
+// All the child is asked to do. Plain data and callbacks.
 struct HostedPlan {
   std::vector<int> target_fds;              // every descriptor number of the target
   std::vector<AddressRange> target_ranges;  // every VMA of the target, any order
@@ -55,7 +55,9 @@ struct HostedPlan {
 // All tasks of a tree.
 struct HostedTree {
   BirthInputs births;
-  std::vector<HostedPlan> plans;  // of the tasks, in their order; those of zombies are empty
+  // The plan of a live task. Called in the task: what the plans of all take is not inherited by
+  // all.
+  std::function<HostedPlan(size_t task)> make_plan;
   uint32_t live_tasks = 0;
   std::vector<SharingRole> roles;  // of the tasks; what `births` refers to
 };

@@ -96,14 +96,10 @@ Result<void> open_descriptors(Member& member) {
 }
 
 Result<void> fetch_descriptors(Member& member) {
-  const auto& tasks = member.inputs.images.tasks.tasks;
-  return member.descriptors->fetch(
-      member.inputs.rendezvous.description_numbers(), [&](uint32_t table, int fd) {
-        const auto owner = std::find_if(tasks.begin(), tasks.end(), [table](const auto& task) {
-          return task.task.descriptor_table_id() == table;
-        });
-        return fetch_from(owner->task.pid(), fd);
-      });
+  return member.descriptors->fetch(member.inputs.rendezvous.description_numbers(),
+                                   [&](uint32_t table, int fd) {
+                                     return fetch_from(member.inputs.table_leaders.at(table), fd);
+                                   });
 }
 
 // Descriptors and shared memory objects are made by the task whose table it is; then, at the

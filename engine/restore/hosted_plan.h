@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -43,6 +44,7 @@ struct HostedInputs {
   // What a process has of its memory when it is born; nullptr: nothing.
   memory::StagedMemory* staged = nullptr;
   std::vector<LentPair> lent_pairs = {};
+  std::unordered_map<uint32_t, pid_t> table_leaders = {};  // by descriptor table
 
   // Two for each lent pair.
   std::span<int> lent_numbers() const {
@@ -53,7 +55,7 @@ struct HostedInputs {
 // Puts what others will inherit into the memory of the process of a birth.
 Result<void> stage_memory(const HostedInputs& inputs, size_t birth);
 
-// `task`: index of a live task.
+// `task`: index of a live task. The plan refers to nothing of other tasks' plans.
 HostedPlan make_hosted_plan(const HostedInputs& inputs, size_t task, VdsoChoice vdso);
 
 }  // namespace cryostat::restore

@@ -36,6 +36,7 @@
 #include "engine/restore/object_seals.h"
 #include "engine/restore/staging.h"
 #include "engine/restore/vdso_move.h"
+#include "engine/task/start_state.h"
 #include "engine/task/state_plan.h"
 #include "engine/task/task_check.h"
 #include "engine/task/tree_plan.h"
@@ -72,7 +73,7 @@ class Restore {
  private:
   Result<void> read_images();
   Result<void> plan();
-  Result<void> plan_task(const image::TaskImage& task);
+  Result<void> plan_task(size_t index, const task::StartState& start, const VdsoChoice& own_vdso);
   Result<Outcome> dry_run_outcome();
   Result<void> create_tasks();
   HostedTree hosted_tree();
@@ -101,7 +102,7 @@ class Restore {
   UniqueFd terminal_;
   PlanReport report_;
   task::TreePlan tree_plan_;
-  std::vector<VdsoChoice> vdsos_;  // of the live tasks
+  std::vector<VdsoChoice> vdsos_;  // of the tasks; nothing for zombies
   std::optional<files::DescriptionOwners> descriptions_;
   std::optional<ObjectOwners> objects_;
   std::optional<Rendezvous> rendezvous_;
@@ -135,16 +136,18 @@ Result<void> Restore::read_images() {
   return stop_.check();
 }
 
-Result<void> Restore::plan_task(const image::TaskImage& task) {
-  task::check_task(task.task, task.threads, {.shell_job = options_.shell_job}, report_);
+Result<void> Restore::plan_task(size_t index, const task::StartState& start,
+                                const VdsoChoice& own_vdso) {
+  const image::TaskImage& task = images_.tasks.tasks[index];
+  task::check_task(task.task, task.threads, start, {.shell_job = options_.shell_job}, report_);
   const auto& space = images_.mm.space(task.task.address_space_id())->space;
-  auto choice = choose_vdso(space, task.threads, options_.vdso);
+  auto choice = choose_vdso(own_vdso, space, task.threads, options_.vdso);
   if (!choice) {
     report_.missing("vDSO", choice.error());
     return {};
   }
-  vdsos_.push_back(std::move(*choice));
-  report_.ok("vDSO", vdsos_.back().why);
+  vdsos_[index] = std::move(*choice);
+  report_.ok("vDSO", vdsos_[index].why);
   return {};
 }
 
@@ -155,7 +158,10 @@ Result<void> Restore::plan() {
   for (const auto& task : images_.tasks.tasks) tasks.push_back(&task.task);
   tree_plan_ = TRY(task::plan_tree(tasks, terminal_sessions(images_.files)));
   check_machine(chain_->head().manifest(), images_.tasks, tree_plan_, report_);
-  for (const size_t i : live_) TRY(plan_task(images_.tasks.tasks[i]));
+  const task::StartState start = TRY(task::read_start_state());
+  const VdsoChoice own_vdso = TRY(find_own_vdso());
+  vdsos_.resize(images_.tasks.tasks.size());
+  for (const size_t i : live_) TRY(plan_task(i, start, own_vdso));
   files::check_files(images_.files,
                      {.shell_job = options_.shell_job,
                       .terminal_fd = terminal_.get(),
@@ -206,13 +212,10 @@ CreateOptions::Parent Restore::parent_of_root() const {
 HostedTree Restore::hosted_tree() {
   HostedTree tree{{tree_plan_, images_.tasks.tasks, *rendezvous_, getpgrp(), terminals_, roles_,
                    [this](size_t birth) { return stage_memory(*inputs_, birth); }},
-                  {},
+                  [this](size_t task) { return make_hosted_plan(*inputs_, task, vdsos_[task]); },
                   0,
                   roles_};
   tree.live_tasks = static_cast<uint32_t>(live_.size());
-  tree.plans.resize(images_.tasks.tasks.size());
-  for (size_t i = 0; i < live_.size(); ++i)
-    tree.plans[live_[i]] = make_hosted_plan(*inputs_, live_[i], std::move(vdsos_[i]));
   return tree;
 }
 
@@ -241,18 +244,20 @@ Result<void> Restore::create_tasks() {
       {memory::store_files(*chain_), terminal_.get(), options_.inherited, std::move(pty_masters)},
       staged_ ? &*staged_ : nullptr,
       std::move(lent_pairs)});
+  for (const auto& task : images_.tasks.tasks)
+    inputs_->table_leaders.emplace(task.task.descriptor_table_id(), task.task.pid());
   std::optional<ipc::NamespaceScope> namespace_scope;  // the tasks are born in it
   if (images_.mm.ipc) {
     namespace_scope.emplace(TRY(ipc::NamespaceScope::create()));
     TRY_IN(ipc::fill_namespace(*images_.mm.ipc), "IPC namespace");
   }
   hosted_.emplace(hosted_tree());
-  if (live_.size() >= kManyTasks) collapse_own_memory();
+  const bool many = live_.size() >= kManyTasks;
+  if (many) collapse_own_memory();
   bool seccomp = false;
   for (const size_t i : live_)
     seccomp |= task::needs_suspended_seccomp(images_.tasks.tasks[i].threads);
-  created_.emplace(
-      TRY(CreatedTree::create({.parent = parent_of_root(), .suspend_seccomp = seccomp}, *hosted_)));
+  created_.emplace(TRY(CreatedTree::create({parent_of_root(), seccomp, many}, *hosted_)));
   return {};
 }
 

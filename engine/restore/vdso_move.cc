@@ -29,23 +29,6 @@ Bytes as_bytes(const std::string& text) {
 
 bool is_vvar(const std::string& name) { return name.rfind("[vvar", 0) == 0; }
 
-// The vvar and vDSO mappings of this process; they lie in a row, the vDSO last.
-Result<void> find_current(VdsoChoice& choice) {
-  for (procfs::MapsEntry& entry : TRY(procfs::parse_maps(TRY(read_own_maps())))) {
-    const bool vdso = entry.name == "[vdso]";
-    if (!vdso && !is_vvar(entry.name)) continue;
-    if (vdso) {
-      choice.vdso_start = entry.start;
-      choice.vdso_size_bytes = entry.size_bytes();
-    }
-    choice.current.push_back({std::move(entry.name), entry.start, entry.end});
-  }
-  if (choice.current.empty()) return {};
-  choice.group_start = choice.current.front().start;
-  choice.group_end = choice.current.back().end;
-  return {};
-}
-
 Bytes current_image(const VdsoChoice& choice) {
   return {reinterpret_cast<const unsigned char*>(choice.vdso_start),
           static_cast<size_t>(choice.vdso_size_bytes)};
@@ -98,10 +81,26 @@ void put_jump(unsigned char* at, uint64_t address) {
 
 }  // namespace
 
-Result<VdsoChoice> choose_vdso(const pb::AddressSpace& space,
-                               const std::vector<pb::Thread>& threads, VdsoMode mode) {
+// They lie in a row, the vDSO last.
+Result<VdsoChoice> find_own_vdso() {
   VdsoChoice choice;
-  TRY(find_current(choice));
+  for (procfs::MapsEntry& entry : TRY(procfs::parse_maps(TRY(read_own_maps())))) {
+    const bool vdso = entry.name == "[vdso]";
+    if (!vdso && !is_vvar(entry.name)) continue;
+    if (vdso) {
+      choice.vdso_start = entry.start;
+      choice.vdso_size_bytes = entry.size_bytes();
+    }
+    choice.current.push_back({std::move(entry.name), entry.start, entry.end});
+  }
+  if (choice.current.empty()) return choice;
+  choice.group_start = choice.current.front().start;
+  choice.group_end = choice.current.back().end;
+  return choice;
+}
+
+Result<VdsoChoice> choose_vdso(VdsoChoice choice, const pb::AddressSpace& space,
+                               const std::vector<pb::Thread>& threads, VdsoMode mode) {
   if (space.vdso_start() == 0) {
     // The restore works with this kernel's, which goes with the restorer's area.
     choice.why = "the target has none";

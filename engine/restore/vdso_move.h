@@ -41,9 +41,12 @@ struct VdsoChoice {
   std::string why;                       // one line for the log
 };
 
-// Decides from the images, this process's own maps and the mode asked for. kMachine when the vDSO
-// differs and a thread was frozen inside it, or when kMove was asked for and is not possible.
-Result<VdsoChoice> choose_vdso(const pb::AddressSpace& space,
+// A choice that says only what this process has, read from its maps.
+Result<VdsoChoice> find_own_vdso();
+
+// Decides from the images, what find_own_vdso() has found and the mode asked for. kMachine when the
+// vDSO differs and a thread was frozen inside it, or when kMove was asked for and is not possible.
+Result<VdsoChoice> choose_vdso(VdsoChoice own, const pb::AddressSpace& space,
                                const std::vector<pb::Thread>& threads, VdsoMode mode);
 
 // `image` (an old vDSO, mapped at any address) with each exported function's entry made a jump to

@@ -13,18 +13,13 @@
 namespace cryostat::task {
 
 void check_task(const pb::Task& task, const std::vector<pb::Thread>& threads,
-                const CheckOptions& options, PlanReport& report) {
+                const StartState& start, const CheckOptions& options, PlanReport& report) {
   check_session(task, options.shell_job, report);
-  const auto start = read_start_state();
-  if (!start) {
-    report.missing("state of cr-restore", start.error());
-    return;
-  }
-  check_limits(task, *start, report);
-  check_process_attributes(task, *start, report);
-  check_credentials(threads, *start, report);
-  check_scheduling(threads, *start, report);
-  check_seccomp(threads, *start, report);
+  check_limits(task, start, report);
+  check_process_attributes(task, start, report);
+  check_credentials(threads, start, report);
+  check_scheduling(threads, start, report);
+  check_seccomp(threads, start, report);
 }
 
 }  // namespace cryostat::task

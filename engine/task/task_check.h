@@ -13,13 +13,16 @@ class Thread;
 
 namespace cryostat::task {
 
+struct StartState;
+
 struct CheckOptions {
   bool shell_job = false;  // --shell-job was given
 };
 
 // Adds what the task needs of this machine to the report: session rules, limits, capabilities, ids,
-// root and working directory, oom score, processors, seccomp. Changes nothing.
+// root and working directory, oom score, processors, seccomp. `start`: what cr-restore has
+// (read_start_state()). Changes nothing.
 void check_task(const pb::Task& task, const std::vector<pb::Thread>& threads,
-                const CheckOptions& options, PlanReport& report);
+                const StartState& start, const CheckOptions& options, PlanReport& report);
 
 }  // namespace cryostat::task

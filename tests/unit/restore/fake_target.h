@@ -89,8 +89,9 @@ class FakeTarget {
     image_.front().task.set_outside_group(true);
     const pb::Task* tasks[] = {&image_.front().task};
     tree_plan_ = *task::plan_tree(tasks);
-    tree_.emplace(HostedTree{{tree_plan_, image_, rendezvous_, getpgrp()}, {}, 1});
-    tree_->plans.push_back(std::move(plan));
+    tree_.emplace(HostedTree{{tree_plan_, image_, rendezvous_, getpgrp()},
+                             [plan = std::move(plan)](size_t) { return plan; },
+                             1});
     return *tree_;
   }
 
