@@ -116,6 +116,7 @@ class Dump {
   memory::SharedMemoryTable shared_memory_;
   std::optional<pb::IpcNamespace> ipc_;  // when the target has one of its own
   memory::MappedFileTable mapped_files_;
+  memory::VdsoImages vdso_images_;
   std::optional<memory::VmaReader> vmas_;
   std::vector<const pb::Task*> tasks_;  // live ones and zombies, parents first
   std::optional<files::FilesCollection> files_;
@@ -188,8 +189,8 @@ Result<void> Dump::collect() {
     if (TRY(ipc::is_of_target(tree_->root().handle()))) shared_memory_.allow_sysv();
     uint32_t id = 0;
     for (const auto& [task, sharers] : tree_->spaces())
-      TRY(task->collect_memory(++id, sharers, options_, *vmas_, shared_memory_, mapped_files_,
-                               refusals_));
+      TRY(task->collect_memory(++id, sharers, options_, *vmas_,
+                               {shared_memory_, mapped_files_, vdso_images_}, refusals_));
   }
   {
     const Span span("collect IPC");

@@ -71,6 +71,7 @@ class PreDump {
   memory::SharedMemoryTable shared_memory_;
   std::optional<pb::IpcNamespace> ipc_;
   memory::MappedFileTable mapped_files_;
+  memory::VdsoImages vdso_images_;
   memory::PageCounts pages_;
 };
 
@@ -131,8 +132,8 @@ Result<void> PreDump::collect_memory() {
   if (TRY(ipc::is_of_target(tree_->root().handle()))) shared_memory_.allow_sysv();
   for (const auto& task : tree_->live()) TRY(task->collect_task(refusals_));
   for (const auto& [task, sharers] : tree_->spaces())
-    TRY(task->collect_memory(++id, sharers, options_, *vmas_, shared_memory_, mapped_files_,
-                             refusals_));
+    TRY(task->collect_memory(++id, sharers, options_, *vmas_,
+                             {shared_memory_, mapped_files_, vdso_images_}, refusals_));
   if (shared_memory_.sysv_allowed())
     TRY(ipc::collect_namespace(tree_->root().handle(), shared_memory_, refusals_, ipc_.emplace()));
   TRY(refusals_.check());

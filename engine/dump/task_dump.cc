@@ -37,8 +37,7 @@ Result<void> TaskDump::collect_task(Refusals& refusals) {
 
 Result<void> TaskDump::collect_memory(uint32_t id, const std::vector<TaskDump*>& sharers,
                                       const Options& options, memory::VmaReader& vmas,
-                                      memory::SharedMemoryTable& shared_memory,
-                                      memory::MappedFileTable& mapped_files, Refusals& refusals) {
+                                      const MemoryTables& tables, Refusals& refusals) {
   memory::CollectOptions collect;
   collect.id = id;
   collect.parasite_area = {infected_->area_start().value, infected_->area_end().value};
@@ -49,8 +48,9 @@ Result<void> TaskDump::collect_memory(uint32_t id, const std::vector<TaskDump*>&
   collect.ghost_limit_bytes = options.ghost_limit_bytes;
   collect.vmas = &vmas;
   collect.is_tracked = [this] { return memory::Increment::is_tracked(handle_); };
-  space_.emplace(
-      TRY(memory::collect_address_space(handle_, collect, shared_memory, mapped_files, refusals)));
+  collect.vdso_images = &tables.vdso_images;
+  space_.emplace(TRY(memory::collect_address_space(handle_, collect, tables.shared_memory,
+                                                   tables.mapped_files, refusals)));
   TRY(memory::collect_policies(*infected_, *space_));
   task::describe_address_space(task_->report, space_->space);
   task_->task.set_address_space_id(id);

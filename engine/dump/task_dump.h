@@ -16,6 +16,7 @@
 #include "engine/memory/dump_pages.h"
 #include "engine/memory/increment.h"
 #include "engine/memory/snapshot.h"
+#include "engine/memory/vdso_images.h"
 #include "engine/procfs/task_handle.h"
 #include "engine/ptrace/seized_task.h"
 #include "engine/task/collect.h"
@@ -33,6 +34,13 @@ class VmaReader;
 }  // namespace cryostat::memory
 
 namespace cryostat::dump {
+
+// What the address spaces of a tree have in common, by what each of them refers to it.
+struct MemoryTables {
+  memory::SharedMemoryTable& shared_memory;
+  memory::MappedFileTable& mapped_files;
+  memory::VdsoImages& vdso_images;
+};
 
 // Members are destroyed in reverse order: the parasite is cured before its task is released.
 class TaskDump {
@@ -58,8 +66,7 @@ class TaskDump {
   // tasks that have the same address space (CLONE_VM), whose parasites are in it.
   Result<void> collect_memory(uint32_t id, const std::vector<TaskDump*>& sharers,
                               const Options& options, memory::VmaReader& vmas,
-                              memory::SharedMemoryTable& shared_memory,
-                              memory::MappedFileTable& mapped_files, Refusals& refusals);
+                              const MemoryTables& tables, Refusals& refusals);
   // Reads the tracker and forks its memory, if that is to be (`snapshots`).
   Result<void> take_snapshot(memory::Snapshots& snapshots, memory::Increment& increment);
   // Copies its pages into the checkpoint; of those that were forked only what is not in the fork.

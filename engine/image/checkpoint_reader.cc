@@ -252,4 +252,15 @@ Result<RecordReader> CheckpointReader::records(FileType type) const {
   return RecordReader::open(std::move(fd), directory_ + "/" + file->name(), type);
 }
 
+uint64_t record_bytes(const std::string& directory) {
+  uint64_t sum = 0;
+  for (const FileType type :
+       {FileType::kTasks, FileType::kMemory, FileType::kFiles, FileType::kPagemap}) {
+    struct stat info;
+    if (stat(fmt::format("{}/{}", directory, file_name(type)).c_str(), &info) == 0)
+      sum += static_cast<uint64_t>(info.st_size);
+  }
+  return sum;
+}
+
 }  // namespace cryostat::image

@@ -84,4 +84,7 @@ class CheckpointReader {
   std::span<const PageSum> sums_;
 };
 
+// How large the files are whose records load_images() reads; one that is not there counts as 0.
+uint64_t record_bytes(const std::string& directory);
+
 }  // namespace cryostat::image

@@ -138,6 +138,13 @@ Result<void> check_references(const MmImage& image, const std::string& path) {
         return fail(ErrorKind::kImages,
                     fmt::format("{}: mapping {:x}-{:x} names an object that is not there", path,
                                 vma.start(), vma.end()));
+  for (const auto& [space, vmas] : image.spaces) {
+    const auto* const with_bytes = image.space(space.vdso_image_space());
+    if (space.vdso_image_space() != 0 &&
+        (with_bytes == nullptr || with_bytes->space.vdso_image_space() != 0))
+      return fail(ErrorKind::kImages,
+                  fmt::format("{}: the vDSO of address space {} is not there", path, space.id()));
+  }
   return check_segments(image, path);
 }
 
@@ -156,6 +163,11 @@ bool MmImage::add_space(pb::AddressSpace space) {
 
 const pb::SharedMemory* MmImage::shared_memory(uint32_t id) const {
   return id == 0 || id > shared.size() ? nullptr : &shared[id - 1];
+}
+
+const std::string& MmImage::vdso_image(const pb::AddressSpace& of) const {
+  const auto* const with_bytes = space(of.vdso_image_space());
+  return (with_bytes == nullptr ? of : with_bytes->space).vdso_image();
 }
 
 Result<MmImage> load_mm(const CheckpointReader& reader) {

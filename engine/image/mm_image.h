@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -33,6 +34,8 @@ struct MmImage {
   // Ids are valid (checked by load_mm) when they come from a Vma of this image.
   const pb::MappedFile& file(uint32_t id) const { return files[id - 1]; }
   const pb::SharedMemory* shared_memory(uint32_t id) const;
+  // The bytes of an address space's vDSO.
+  const std::string& vdso_image(const pb::AddressSpace& space) const;
 
  private:
   std::unordered_map<uint32_t, size_t> places_;  // id -> index of `spaces`

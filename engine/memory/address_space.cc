@@ -13,6 +13,7 @@
 #include "engine/memory/mm_layout.h"
 #include "engine/memory/shared_memory.h"
 #include "engine/memory/unnamed_flags.h"
+#include "engine/memory/vdso_images.h"
 #include "engine/memory/vma_backing.h"
 #include "engine/memory/vma_reader.h"
 #include "engine/procfs/maps.h"
@@ -222,7 +223,14 @@ class Collector {
     const uint64_t used = arch::used_vdso_bytes(bytes).value_or(image.size());
     if (used < image.size())
       std::fill(image.begin() + static_cast<ptrdiff_t>(used), image.end(), '\0');
-    space.set_vdso_image(std::move(image));
+    const uint32_t first = options_.vdso_images == nullptr
+                               ? options_.id
+                               : options_.vdso_images->first_with(image, options_.id);
+    if (first != options_.id) {
+      space.set_vdso_image_space(first);
+    } else {
+      space.set_vdso_image(std::move(image));
+    }
     return {};
   }
 

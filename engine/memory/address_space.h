@@ -22,6 +22,7 @@ namespace cryostat::memory {
 
 class MappedFileTable;
 class SharedMemoryTable;
+class VdsoImages;
 class VmaReader;
 
 struct CollectOptions {
@@ -30,7 +31,8 @@ struct CollectOptions {
   std::vector<RemoteRange> other_areas = {};  // of parasites in tasks that have the same memory
   RemoteAddr current_brk;                     // brk(0) as the target sees it
   uint64_t ghost_limit_bytes = 1 << 20;       // largest deleted file on disk that is saved
-  VmaReader* vmas = nullptr;  // was asked for the task's areas; null: smaps is read now
+  VmaReader* vmas = nullptr;          // was asked for the task's areas; null: smaps is read now
+  VdsoImages* vdso_images = nullptr;  // of the address spaces before; null: this is the only one
   // Memory that is write-protected by a userfaultfd: is that our tracker? Empty: no.
   std::function<bool()> is_tracked;
 };

@@ -153,7 +153,29 @@ Result<void> wait_for_end(pid_t pid, int options) {
 // default for this one is to ignore it. What was pending at the dump is queued later.
 void drop_child_signals() { signal(SIGCHLD, SIG_DFL); }
 
+// Only who joins another's group waits for that one.
+Result<void> meet_plainly(const BirthInputs& inputs, const Birth& birth, uint32_t everybody) {
+  if (birth.group == Birth::kOutside) TRY(join_group(inputs.outside_group));
+  if (birth.group <= 0 || getpgrp() == birth.group) {
+    inputs.rendezvous.pass(Rendezvous::Point::kBorn, everybody);
+    return {};
+  }
+  inputs.rendezvous.arrive(Rendezvous::Point::kBorn, everybody);
+  return join_group(birth.group);
+}
+
 }  // namespace
+
+bool is_plain(const BirthInputs& inputs) {
+  const auto shares = [](const SharingRole& role) { return role.turn != Rendezvous::kNoTurn; };
+  const auto is_odd = [&](const Birth& birth) {
+    return birth.is_placeholder() || birth.gives_up_terminal || birth.leaves_group ||
+           inputs.tasks[birth.task].task.has_zombie();
+  };
+  return inputs.plan.root_session == 0 && inputs.terminals.empty() &&
+         std::ranges::none_of(inputs.plan.births, is_odd) &&
+         std::ranges::none_of(inputs.roles, shares);
+}
 
 Result<void> be_born(const BirthInputs& inputs, size_t index,
                      const std::function<void(size_t)>& be) {
@@ -172,6 +194,7 @@ Result<void> be_born(const BirthInputs& inputs, size_t index,
     if (birth.group == Birth::kOutside) TRY(join_group(inputs.outside_group));
     return settle_terminal(inputs, birth);
   }
+  if (inputs.is_plain) return meet_plainly(inputs, birth, everybody);
   inputs.rendezvous.arrive(Rendezvous::Point::kBorn, everybody, turn);
   TRY(settle_terminal(inputs, birth));
   if (birth.group == Birth::kOutside) TRY(join_group(inputs.outside_group));

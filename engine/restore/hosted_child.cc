@@ -132,9 +132,9 @@ Result<Launch> prepare(const Hosted& child, ServiceFds& service_fds) {
 Result<Launch> be_born_and_prepare(ChildChannel& channel, const HostedTree& tree, size_t birth) {
   const task::Birth& own = tree.births.plan.births[birth];
   const auto be = [&](size_t other) { live(channel, tree, other); };
-  if (own.is_placeholder()) {
+  if (own.is_placeholder() || tree.births.tasks[own.task].task.has_zombie()) {
     TRY(be_born(tree.births, birth, be));
-    return fail(ErrorKind::kFailed, "a placeholder lives on");
+    return fail(ErrorKind::kFailed, "a placeholder or zombie lives on");
   }
   static const SharingRole kAlone;
   const HostedPlan plan = tree.make_plan(own.task);

@@ -39,6 +39,16 @@ struct Member {
     if (inputs.live_tasks > 1) inputs.rendezvous.arrive(point, inputs.live_tasks, role.turn);
   }
 
+  // Counts itself in, and waits if it must or if a tree is not plain.
+  void meet_if(bool must, Rendezvous::Point point) const {
+    if (must || !inputs.is_plain || !inputs.lent_pairs.empty()) return meet(point);
+    if (inputs.live_tasks > 1) inputs.rendezvous.pass(point, inputs.live_tasks);
+  }
+  // Others get open files from here.
+  bool opens_for_others() const {
+    return !inputs.descriptions.shared_of(task().descriptor_table_id()).empty();
+  }
+
   const HostedInputs& inputs;
   const image::TaskImage& image;
   const size_t index;
@@ -142,14 +152,17 @@ Result<void> share(ChildContext& context, Member& member) {
   TRY_IN(make_lent_pairs(inputs.images, inputs.lent_pairs, member.index, context.service_fds,
                          inputs.lent_numbers()),
          "socket pairs of other tasks");
-  // A description of a memfd needs the object, which may be another task's.
-  member.meet(Rendezvous::Point::kCreated);
+  // A description of a memfd needs the object, which may be another task's. And whoever opens files
+  // may need a process for that, whose number must not be that of one who is not born yet.
+  member.meet_if(member.opens_for_others() || !inputs.objects.used_by(member.index).empty(),
+                 Rendezvous::Point::kCreated);
   if (!inputs.lent_pairs.empty()) TRY_IN(borrow(context, member), "socket pairs");
   TRY_IN(fetch_shared_memory(member), "shared memory");
   TRY_IN(open_descriptors(member), "descriptors");
   member.meet(Rendezvous::Point::kOpened);
   TRY_IN(fetch_descriptors(member), "descriptors");
-  member.meet(Rendezvous::Point::kFetched);
+  // Its descriptors stay where they are until everybody has them.
+  member.meet_if(member.opens_for_others(), Rendezvous::Point::kFetched);
   return {};
 }
 

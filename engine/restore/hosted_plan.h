@@ -45,6 +45,7 @@ struct HostedInputs {
   memory::StagedMemory* staged = nullptr;
   std::vector<LentPair> lent_pairs = {};
   std::unordered_map<uint32_t, pid_t> table_leaders = {};  // by descriptor table
+  bool is_plain = false;  // BirthInputs::is_plain: not everybody waits for all others everywhere
 
   // Two for each lent pair.
   std::span<int> lent_numbers() const {

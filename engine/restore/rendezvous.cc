@@ -74,6 +74,11 @@ void Rendezvous::arrive(Point point, uint32_t expected, uint32_t turn) const {
   take_turn(turn);
 }
 
+void Rendezvous::pass(Point point, uint32_t expected) const {
+  uint32_t* const counter = &counters_[static_cast<size_t>(point)];
+  if (__atomic_add_fetch(counter, 1, __ATOMIC_ACQ_REL) >= expected) wake_all(counter);
+}
+
 void Rendezvous::take_turn(uint32_t turn) const {
   if (turn == kNoTurn) return;
   uint32_t* const lock = lock_of(turn);

@@ -56,6 +56,8 @@ class Rendezvous {
   // Counts this process in and waits until `expected` have come. All give the same number. `turn`:
   // the caller's, which another one can take meanwhile.
   void arrive(Point point, uint32_t expected, uint32_t turn = kNoTurn) const;
+  // Counts this process in for those who wait, and goes on at once.
+  void pass(Point point, uint32_t expected) const;
 
   // Tasks with a common address space or descriptor table run hosted code in turns: one that was
   // born into its creator's memory (CLONE_VM) begins with the creator's turn. Without libc, whose

@@ -126,6 +126,7 @@ std::vector<task::TerminalSession> terminal_sessions(const image::FilesImage& fi
 
 Result<void> Restore::read_images() {
   const Span span("read images");
+  prepare_heap(image::record_bytes(options_.images_dir));
   chain_.emplace(TRY(image::Chain::open(options_.images_dir)));
   images_ = TRY(image::load_images(*chain_));
   const auto& tasks = images_.tasks.tasks;
@@ -141,7 +142,8 @@ Result<void> Restore::plan_task(size_t index, const task::StartState& start,
   const image::TaskImage& task = images_.tasks.tasks[index];
   task::check_task(task.task, task.threads, start, {.shell_job = options_.shell_job}, report_);
   const auto& space = images_.mm.space(task.task.address_space_id())->space;
-  auto choice = choose_vdso(own_vdso, space, task.threads, options_.vdso);
+  auto choice =
+      choose_vdso(own_vdso, space, images_.mm.vdso_image(space), task.threads, options_.vdso);
   if (!choice) {
     report_.missing("vDSO", choice.error());
     return {};
@@ -216,6 +218,7 @@ HostedTree Restore::hosted_tree() {
                   0,
                   roles_};
   tree.live_tasks = static_cast<uint32_t>(live_.size());
+  tree.births.is_plain = inputs_->is_plain = is_plain(tree.births);
   return tree;
 }
 

@@ -40,8 +40,8 @@ void run_with_small_heap(const std::function<void()>& work) {
   pthread_attr_setstacksize(&attributes, kStackBytes);
   pthread_t thread;
   const AllSignalsBlocked inherited_by_the_thread;
-  const bool started = pthread_create(&thread, &attributes, run,
-                                      const_cast<std::function<void()>*>(&work)) == 0;
+  const bool started =
+      pthread_create(&thread, &attributes, run, const_cast<std::function<void()>*>(&work)) == 0;
   pthread_attr_destroy(&attributes);
   if (!started) return work();
   pthread_join(thread, nullptr);

@@ -36,8 +36,7 @@ Bytes current_image(const VdsoChoice& choice) {
 
 // The same code at the same distance from its data: then the mappings as they are can stand where
 // the old ones stood. Bytes alone may differ, the kernel patches the vDSO for the processor.
-bool is_same_vdso(const pb::AddressSpace& space, const VdsoChoice& choice) {
-  const Bytes old_image = as_bytes(space.vdso_image());
+bool is_same_vdso(const pb::AddressSpace& space, Bytes old_image, const VdsoChoice& choice) {
   const Bytes now = current_image(choice);
   if (space.vdso_size_bytes() != choice.vdso_size_bytes) return false;
   const uint64_t data_bytes = choice.vdso_start - choice.group_start;
@@ -100,7 +99,9 @@ Result<VdsoChoice> find_own_vdso() {
 }
 
 Result<VdsoChoice> choose_vdso(VdsoChoice choice, const pb::AddressSpace& space,
+                               const std::string& image_text,
                                const std::vector<pb::Thread>& threads, VdsoMode mode) {
+  const Bytes image = as_bytes(image_text);
   if (space.vdso_start() == 0) {
     // The restore works with this kernel's, which goes with the restorer's area.
     choice.why = "the target has none";
@@ -110,7 +111,7 @@ Result<VdsoChoice> choose_vdso(VdsoChoice choice, const pb::AddressSpace& space,
   }
   choice.target_vdso = space.vdso_start();
   choice.target_vdso_size_bytes = space.vdso_size_bytes();
-  const bool same = is_same_vdso(space, choice);
+  const bool same = is_same_vdso(space, image, choice);
   if (mode == VdsoMode::kMove && !same) {
     return fail(ErrorKind::kMachine,
                 "this kernel's vDSO differs from the target's, it can't be moved there");
@@ -123,7 +124,6 @@ Result<VdsoChoice> choose_vdso(VdsoChoice choice, const pb::AddressSpace& space,
   choice.way = VdsoChoice::Way::kRetarget;
   if (space.vdso_start() == 0) return choice;
   TRY(check_no_thread_inside(space, threads));
-  const Bytes image = as_bytes(space.vdso_image());
   if (image.empty() || image.size() > space.vdso_size_bytes()) {
     return fail(ErrorKind::kImages,
                 fmt::format("the image of the target's vDSO has {} bytes instead of {}",

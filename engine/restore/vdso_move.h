@@ -44,10 +44,12 @@ struct VdsoChoice {
 // A choice that says only what this process has, read from its maps.
 Result<VdsoChoice> find_own_vdso();
 
-// Decides from the images, what find_own_vdso() has found and the mode asked for. kMachine when the
+// Decides from the images (`image`: the bytes of the space's vDSO), what find_own_vdso() has found
+// and the mode asked for. kMachine when the
 // vDSO differs and a thread was frozen inside it, or when kMove was asked for and is not possible.
 Result<VdsoChoice> choose_vdso(VdsoChoice own, const pb::AddressSpace& space,
-                               const std::vector<pb::Thread>& threads, VdsoMode mode);
+                               const std::string& image, const std::vector<pb::Thread>& threads,
+                               VdsoMode mode);
 
 // `image` (an old vDSO, mapped at any address) with each exported function's entry made a jump to
 // the function of the same name in `current` mapped at `current_at`; a function the current one

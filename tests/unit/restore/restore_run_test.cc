@@ -70,14 +70,14 @@ size_t size_of(const char* begin, const char* end) { return static_cast<size_t>(
 
 VdsoChoice vdso_as_here(VdsoMode mode, uint64_t at) {
   const auto own = getauxval(AT_SYSINFO_EHDR);
-  VdsoChoice here = *choose_vdso(*find_own_vdso(), pb::AddressSpace(), {}, VdsoMode::kAuto);
+  VdsoChoice here = *choose_vdso(*find_own_vdso(), pb::AddressSpace(), "", {}, VdsoMode::kAuto);
   pb::AddressSpace space;
   space.set_vdso_start(at);
   space.set_vdso_size_bytes(here.vdso_size_bytes);
   space.set_vvar_start(at - (here.vdso_start - here.group_start));
   space.set_vvar_size_bytes(here.vdso_start - here.group_start);
   space.set_vdso_image(reinterpret_cast<const void*>(own), here.vdso_size_bytes);
-  return *choose_vdso(*find_own_vdso(), space, {}, mode);
+  return *choose_vdso(*find_own_vdso(), space, space.vdso_image(), {}, mode);
 }
 
 // Restores and releases `target`, or the first error.

@@ -16,13 +16,15 @@ using namespace cryostat::restore;
 namespace {
 
 std::span<const unsigned char> own_vdso() {
-  const VdsoChoice here = *choose_vdso(*find_own_vdso(), pb::AddressSpace(), {}, VdsoMode::kAuto);
+  const VdsoChoice here =
+      *choose_vdso(*find_own_vdso(), pb::AddressSpace(), "", {}, VdsoMode::kAuto);
   return {reinterpret_cast<const unsigned char*>(here.vdso_start),
           static_cast<size_t>(here.vdso_size_bytes)};
 }
 
 pb::AddressSpace space_with(std::span<const unsigned char> image) {
-  const VdsoChoice here = *choose_vdso(*find_own_vdso(), pb::AddressSpace(), {}, VdsoMode::kAuto);
+  const VdsoChoice here =
+      *choose_vdso(*find_own_vdso(), pb::AddressSpace(), "", {}, VdsoMode::kAuto);
   pb::AddressSpace space;
   space.set_vdso_start(0x7fff12340000);
   space.set_vdso_size_bytes(image.size());
@@ -59,17 +61,21 @@ TEST_CASE("nonsense is not re-targeted") {
 
 TEST_CASE("the same vDSO is moved, another one re-targeted") {
   const auto image = own_vdso();
-  const auto same = choose_vdso(*find_own_vdso(), space_with(image), {}, VdsoMode::kAuto);
+  const auto same = choose_vdso(*find_own_vdso(), space_with(image), space_with(image).vdso_image(),
+                                {}, VdsoMode::kAuto);
   REQUIRE(same.has_value());
   CHECK(same->way == VdsoChoice::Way::kMove);
 
   // Other bytes and no build-id that would say that they mean the same.
   std::vector<unsigned char> other(image.begin(), image.end());
   other.back() ^= 1;
-  const auto changed = choose_vdso(*find_own_vdso(), space_with(other), {}, VdsoMode::kAuto);
+  const auto changed = choose_vdso(*find_own_vdso(), space_with(other),
+                                   space_with(other).vdso_image(), {}, VdsoMode::kAuto);
   REQUIRE(changed.has_value());
   CHECK(changed->way == VdsoChoice::Way::kRetarget);
-  CHECK_FALSE(choose_vdso(*find_own_vdso(), space_with(other), {}, VdsoMode::kMove).has_value());
+  CHECK_FALSE(choose_vdso(*find_own_vdso(), space_with(other), space_with(other).vdso_image(), {},
+                          VdsoMode::kMove)
+                  .has_value());
 }
 
 TEST_CASE("a thread inside another vDSO can't go on") {
@@ -81,7 +87,8 @@ TEST_CASE("a thread inside another vDSO can't go on") {
   std::vector<pb::Thread> threads(1);
   threads[0].set_tid(77);
   threads[0].mutable_registers()->set_general(&registers, sizeof(registers));
-  const auto choice = choose_vdso(*find_own_vdso(), space_with(other), threads, VdsoMode::kAuto);
+  const auto choice = choose_vdso(*find_own_vdso(), space_with(other),
+                                  space_with(other).vdso_image(), threads, VdsoMode::kAuto);
   REQUIRE_FALSE(choice.has_value());
   CHECK(choice.error().kind() == ErrorKind::kMachine);
   CHECK(choice.error().message().find("77") != std::string::npos);
