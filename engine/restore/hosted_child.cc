@@ -151,10 +151,10 @@ Result<Launch> be_born_and_prepare(ChildChannel& channel, const HostedTree& tree
   const uint32_t turn = tree.births.turn_of(tree.births.plan.births[birth]);
   Result<Launch> launch = be_born_and_prepare(channel, tree, birth);
   if (!launch.has_value()) {
-    Error error = std::move(launch).error();
     const pid_t pid = tree.births.plan.births[birth].pid;
-    if (tree.live_tasks > 1) std::move(error).in("pid " + std::to_string(pid));
-    channel.send_error(error);
+    channel.send_error(tree.live_tasks > 1
+                           ? std::move(launch).error().in("pid " + std::to_string(pid))
+                           : std::move(launch).error());
     _exit(1);
   }
   launch->report.pid = tree.births.plan.births[birth].pid;

@@ -89,9 +89,8 @@ class FakeTarget {
     image_.front().task.set_outside_group(true);
     const pb::Task* tasks[] = {&image_.front().task};
     tree_plan_ = *task::plan_tree(tasks);
-    tree_.emplace(HostedTree{{tree_plan_, image_, rendezvous_, getpgrp()},
-                             [plan = std::move(plan)](size_t) { return plan; },
-                             1});
+    BirthInputs births{tree_plan_, image_, rendezvous_, getpgrp()};
+    tree_.emplace(HostedTree{births, [plan = std::move(plan)](size_t) { return plan; }, 1});
     return *tree_;
   }
 
