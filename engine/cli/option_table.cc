@@ -109,7 +109,9 @@ po::options_description restore_table() {
 
 po::options_description compatible_table() {
   po::options_description table("Compatible");
-  table.add_options()("file-locks,l", po::bool_switch(), "cr-dump: save locks on files too");
+  table.add_options()("file-locks,l", po::bool_switch(), "cr-dump: save locks on files too")(
+      "ext-unix-sk,x", po::bool_switch(),
+      "cr-dump: datagram UNIX sockets may be connected to others outside");
   return table;
 }
 

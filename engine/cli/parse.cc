@@ -161,6 +161,7 @@ Result<DumpOptions> parse_dump_tool(const char* tool, std::span<const char* cons
   options.dump.skip_in_flight = is_on(values, "skip-in-flight");
   options.dump.link_remap = is_on(values, "link-remap");
   options.dump.file_locks = is_on(values, "file-locks");
+  options.dump.ext_unix_sockets = is_on(values, "ext-unix-sk");
   TRY(read_value(values, "ghost-limit", parse_size, &options.dump.ghost_limit_bytes));
   constexpr Word<dump::Transfer> kTransfers[] = {{"auto", dump::Transfer::kAuto},
                                                  {"parasite", dump::Transfer::kParasite},

@@ -12,7 +12,6 @@ struct Unsupported {
 };
 
 constexpr std::string_view kTcp = "TCP connections can't be checkpointed yet";
-constexpr std::string_view kUnix = "sockets can't be checkpointed yet";
 constexpr std::string_view kServer = "page servers are not there yet";
 constexpr std::string_view kLazy = "lazy restore is not there yet";
 constexpr std::string_view kNamespaces = "other namespaces can't be checkpointed yet";
@@ -22,8 +21,6 @@ constexpr std::array kTable = std::to_array<Unsupported>({
     {"tcp-established", kTcp},
     {"tcp-close", kTcp},
     {"network-lock", kTcp},
-    {"ext-unix-sk", kUnix},
-    {"x", kUnix},
     {"pre-dump-mode", "a pre-dump always reads the running process"},
     {"page-server", kServer},
     {"address", kServer},

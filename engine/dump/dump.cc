@@ -207,6 +207,7 @@ Result<void> Dump::collect() {
          .file_locks = options_.file_locks,
          .link_remap = options_.link_remap,
          .skip_in_flight = options_.skip_in_flight,
+         .ext_unix_sockets = options_.ext_unix_sockets,
          .ghost_limit_bytes = options_.ghost_limit_bytes,
          .zombies = std::move(zombies),
          .external = options_.external,

@@ -41,12 +41,13 @@ struct Options {
   image::StoreOptions store;
   uint64_t bandwidth_bytes_per_s = 0;  // of what is written while the target runs on; 0: no limit
   memory::IncrementOptions increment;
-  bool auto_dedup = false;      // free the pages of ancestors that the checkpoint does not need
-  bool dry_run = false;         // collect and report refusals; no image, no change
-  bool shell_job = false;       // the task may belong to an outside session and use its terminal
-  bool file_locks = false;      // locks on files may be saved
-  bool link_remap = false;      // files linked elsewhere only may get a link for the checkpoint
-  bool skip_in_flight = false;  // connections that were not accepted yet may be left out
+  bool auto_dedup = false;        // free the pages of ancestors that the checkpoint does not need
+  bool dry_run = false;           // collect and report refusals; no image, no change
+  bool shell_job = false;         // the task may belong to an outside session and use its terminal
+  bool file_locks = false;        // locks on files may be saved
+  bool link_remap = false;        // files linked elsewhere only may get a link for the checkpoint
+  bool skip_in_flight = false;    // connections that were not accepted yet may be left out
+  bool ext_unix_sockets = false;  // datagram UNIX sockets may be connected to others outside
   std::vector<files::ExternalName> external;  // what lies outside and is handed in at the restore
   uint64_t ghost_limit_bytes = 1u << 20;      // largest deleted-but-open file saved in the image
   // Run at pre-dump (nothing was done yet) and post-dump (the checkpoint is complete, the target

@@ -37,8 +37,10 @@ pid_t clone_child(pid_t wanted) {
   return static_cast<pid_t>(syscall(SYS_clone3, &args, sizeof args));
 }
 
+}  // namespace
+
 // The highest numbers: threads of the target that do not exist yet had lower ones.
-pid_t clone_out_of_the_way() {
+pid_t fork_out_of_the_way() {
   int pid_max = 0;
   std::ifstream("/proc/sys/kernel/pid_max") >> pid_max;
   for (int attempt = 1; attempt <= 64; ++attempt) {
@@ -48,14 +50,12 @@ pid_t clone_out_of_the_way() {
   return -1;
 }
 
-}  // namespace
-
 Result<BriefProcess> BriefProcess::create(pid_t pid) {
   int pair[2];
   if (pipe2(pair, O_CLOEXEC) != 0) return fail_errno("create a pipe");
   const UniqueFd read_end(pair[0]);
   UniqueFd write_end(pair[1]);
-  const pid_t made = pid == 0 ? clone_out_of_the_way() : clone_child(pid);
+  const pid_t made = pid == 0 ? fork_out_of_the_way() : clone_child(pid);
   if (made < 0 && errno == EEXIST)
     return fail(ErrorKind::kMachine, fmt::format("pid {} is taken", pid));
   if (made < 0) return fail_errno("create a process to refer to");

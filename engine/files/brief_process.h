@@ -33,6 +33,10 @@ class BriefProcess {
   UniqueFd orders_;
 };
 
+// fork(2) whose child has a number that the target's threads won't want and sends no signal when it
+// ends (wait for it with __WALL). Plain clone3(2): no handlers of libc are run. -1 with errno.
+pid_t fork_out_of_the_way();
+
 // pidfd_open(2); close-on-exec.
 Result<UniqueFd> open_pidfd(pid_t pid, unsigned flags);
 

@@ -28,10 +28,11 @@ class Description;
 namespace cryostat::files {
 
 struct CollectOptions {
-  bool shell_job = false;       // terminals may be saved as "the terminal of the job"
-  bool file_locks = false;      // locks may be saved; while there is no target, nobody holds them
-  bool link_remap = false;      // files linked elsewhere may get a link for the checkpoint
-  bool skip_in_flight = false;  // connections that were not accepted yet may be left out
+  bool shell_job = false;         // terminals may be saved as "the terminal of the job"
+  bool file_locks = false;        // locks may be saved; while there is no target, nobody holds them
+  bool link_remap = false;        // files linked elsewhere may get a link for the checkpoint
+  bool skip_in_flight = false;    // connections that were not accepted yet may be left out
+  bool ext_unix_sockets = false;  // datagram sockets may be connected to others outside
   uint64_t ghost_limit_bytes = 1u << 20;  // largest deleted-but-open file whose content is saved
   // Processes of the target that have ended and were not collected by their parents (wait(2)).
   std::vector<HostPid> zombies = {};

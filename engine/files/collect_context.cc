@@ -123,18 +123,17 @@ Result<void> CollectContext::read_unix_sockets() {
 }
 
 bool CollectContext::collect_unix_garbage(uint64_t inode) {
-  if (garbage_collected_) return false;
-  garbage_collected_ = true;
+  if (std::exchange(garbage_collected_, true)) return false;
   // The end of a socket starts it; it works in the background.
   for (int attempt = 0; attempt < 20; ++attempt) {
     UniqueFd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)).reset();
     auto table = net::UnixSocketTable::read();
-    if (!table) return false;
+    if (!table) break;
     unix_sockets = std::move(*table);
-    if (unix_sockets.find(inode) == nullptr) return true;
+    if (unix_sockets.find(inode) == nullptr) break;
     usleep(1000);
   }
-  return false;
+  return true;
 }
 
 Result<bool> CollectContext::watches(const OpenDescription& epoll, int watched_fd, uint32_t nth,

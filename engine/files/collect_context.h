@@ -82,8 +82,11 @@ class CollectContext {
   // Reads the UNIX sockets of this network namespace into `unix_sockets`, the first time.
   Result<void> read_unix_sockets();
   net::UnixSocketTable unix_sockets;
+  // senders_of_unseen(), when it was asked.
+  std::optional<std::set<std::string>> unseen_datagrams;
   // Lets the kernel look for sockets that nobody can reach any more (unix(7)), once, and reads
-  // `unix_sockets` again. True when the one with this inode is gone.
+  // `unix_sockets` again, until the one with this inode is gone. False, with nothing done, if that
+  // was tried before.
   bool collect_unix_garbage(uint64_t inode);
 
   // The TCP and UDP sockets of this network namespace.

@@ -1,31 +1,15 @@
 #include "engine/files/in_flight.h"
 
-#include <poll.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "engine/files/descriptor_table.h"
+#include "engine/files/unix_sort.h"
 #include "engine/kernel/kcmp.h"
 
 namespace cryostat::files {
 
 namespace {
-
-// The address of an unnamed socket is just its family.
-bool has_name(int fd, int (*call)(int, struct sockaddr*, socklen_t*)) {
-  struct sockaddr_un address = {};
-  socklen_t length = sizeof address;
-  return call(fd, reinterpret_cast<struct sockaddr*>(&address), &length) == 0 &&
-         length > sizeof(sa_family_t);
-}
-
-int option(int fd, int name) {
-  int value = -1;
-  socklen_t length = sizeof value;
-  return getsockopt(fd, SOL_SOCKET, name, &value, &length) == 0 ? value : -1;
-}
 
 bool same_object(const struct stat& a, const struct stat& b) {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_mode == b.st_mode;
@@ -40,11 +24,6 @@ Result<bool> same_description(const OpenDescription& a, const OpenDescription& b
 
 }  // namespace
 
-bool is_unnamed_unix_socket(int fd) {
-  return option(fd, SO_DOMAIN) == AF_UNIX && option(fd, SO_ACCEPTCONN) == 0 &&
-         !has_name(fd, getsockname) && !has_name(fd, getpeername);
-}
-
 Result<FilesInFlight> FilesInFlight::find(std::vector<OpenDescription>& descriptions) {
   FilesInFlight found;
   // Grows while it is walked through: a socket in flight may have a queue too.
@@ -58,8 +37,11 @@ Result<FilesInFlight> FilesInFlight::find(std::vector<OpenDescription>& descript
 Result<void> FilesInFlight::look_into(std::vector<OpenDescription>& descriptions, size_t socket) {
   const uint32_t id = descriptions[socket].id;
   const auto copy = TRY(descriptions[socket].task->get_fd(descriptions[socket].fd()));
-  if (!is_unnamed_unix_socket(copy.get())) return {};
-  auto messages = net::peek_unix_queue(copy.get(), option(copy.get(), SO_TYPE));
+  if (!has_unix_queue(copy.get())) return {};
+  if (unix_sort_of(copy.get()) == UnixSort::kDatagram)
+    datagram_sockets_[id] = {net::own_unix_name(copy.get()),
+                             TRY(net::memory_in_flight(copy.get()))};
+  auto messages = net::peek_unix_queue(copy.get(), socket_type_of(copy.get()));
   if (!messages) {
     if (messages.error().kind() != ErrorKind::kRefused) return tl::unexpected(messages.error());
     refusals_.emplace(id, std::move(messages).error());

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -21,7 +22,7 @@ struct SocketQueue {
 
 class FilesInFlight {
  public:
-  // Peeks into every unnamed UNIX socket of `descriptions`, and into those found there. New
+  // Peeks into every UNIX socket of `descriptions`, and into those found there. New
   // descriptions are added at the end: with ids, the engine as their task, and kNoTable as their
   // only table. Precondition: the target is frozen.
   static Result<FilesInFlight> find(std::vector<OpenDescription>& descriptions);
@@ -31,6 +32,13 @@ class FilesInFlight {
   const SocketQueue* queue(uint32_t description_id) const;
   const Error* refusal(uint32_t description_id) const;
 
+  // A datagram socket with a name, or connected to one with a name.
+  struct Datagrams {
+    std::string name;
+    size_t bytes_in_flight = 0;  // net::memory_in_flight
+  };
+  const std::map<uint32_t, Datagrams>& datagram_sockets() const { return datagram_sockets_; }
+
  private:
   Result<void> look_into(std::vector<OpenDescription>& descriptions, size_t socket);
   Result<uint32_t> identify(std::vector<OpenDescription>& descriptions, size_t socket,
@@ -39,9 +47,7 @@ class FilesInFlight {
   std::unique_ptr<TaskHandle> engine_;  // opened when it is needed
   std::map<uint32_t, SocketQueue> queues_;
   std::map<uint32_t, Error> refusals_;
+  std::map<uint32_t, Datagrams> datagram_sockets_;  // by description
 };
-
-// A socket of AF_UNIX that carries data and neither has a name nor a peer with one.
-bool is_unnamed_unix_socket(int fd);
 
 }  // namespace cryostat::files

@@ -23,6 +23,8 @@
 #include "engine/files/kinds/regular.h"
 #include "engine/files/kinds/signalfd.h"
 #include "engine/files/kinds/timerfd.h"
+#include "engine/files/kinds/unix_datagram.h"
+#include "engine/files/kinds/unix_listener.h"
 #include "engine/files/kinds/unix_socket_pair.h"
 
 namespace cryostat::files {
@@ -46,6 +48,8 @@ const TimerFdKind kTimerFd;
 const SignalFdKind kSignalFd;
 const EpollKind kEpoll;
 const UnixSocketPairKind kUnixSocketPair;
+const UnixListenerKind kUnixListener;
+const UnixDatagramKind kUnixDatagram;
 const BpfMapKind kBpfMap;
 const MessageQueueKind kMessageQueue;
 const InotifyKind kInotify;
@@ -54,11 +58,11 @@ const InetSocketKind kInetSocket;
 
 // The first kind that matches takes a description: O_PATH says nothing about the type of the file,
 // a memfd is a deleted file too, and a deleted file a regular one.
-constexpr std::array<const DescriptorKind*, 22> kKinds = {
-    &kExternal,    &kMessageQueue, &kOPath,    &kPidFd,      &kMemFd,      &kGhost,
-    &kRegular,     &kDirectory,    &kPipe,     &kFifo,       &kCharDevice, &kPty,
-    &kJobTerminal, &kEventFd,      &kTimerFd,  &kSignalFd,   &kEpoll,      &kUnixSocketPair,
-    &kBpfMap,      &kInotify,      &kFanotify, &kInetSocket,
+constexpr std::array<const DescriptorKind*, 24> kKinds = {
+    &kExternal,    &kMessageQueue, &kOPath,    &kPidFd,      &kMemFd,        &kGhost,
+    &kRegular,     &kDirectory,    &kPipe,     &kFifo,       &kCharDevice,   &kPty,
+    &kJobTerminal, &kEventFd,      &kTimerFd,  &kSignalFd,   &kEpoll,        &kUnixSocketPair,
+    &kBpfMap,      &kInotify,      &kFanotify, &kInetSocket, &kUnixListener, &kUnixDatagram,
 };
 
 }  // namespace

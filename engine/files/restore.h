@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -34,6 +35,10 @@ struct RestoreInputs {
   std::map<uint32_t, int> pty_masters = {};
   // Both ends of socket pairs that another task has made for this one, by pair_id; they are taken.
   std::map<uint32_t, std::pair<int, int>> lent_pairs = {};
+  // Likewise, single sockets: listening ones and what waits in their backlogs; by description.
+  std::map<uint32_t, int> lent_sockets = {};
+  // BoundNames::room(); empty: no UNIX socket is bound to a path.
+  std::string unix_room = {};
 };
 
 // Of a checkpoint of one task: opens every description of `image`, moves them to the numbers of

@@ -18,6 +18,13 @@ Result<UniqueFd> RestoreContext::keep(UniqueFd fd) {
   }
 }
 
+NameBinder& RestoreContext::names() {
+  if (names_ == nullptr)
+    names_ = std::make_unique<NameBinder>(inputs_.unix_room,
+                                          [this](UniqueFd fd) { return keep(std::move(fd)); });
+  return *names_;
+}
+
 Result<int> RestoreContext::hold(uint32_t description_id, UniqueFd fd, int home) {
   UniqueFd kept;
   if (home < 0) {
@@ -39,6 +46,7 @@ void RestoreContext::release_objects() {
   bpf_maps.clear();
   ghosts.clear();
   deleted_directories.clear();
+  unix_sockets.clear();
   std::erase_if(socket_pairs, [](const auto& pair) { return pair.second.completed; });
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -10,6 +11,7 @@
 
 #include "engine/base/error.h"
 #include "engine/files/brief_process.h"
+#include "engine/files/name_binder.h"
 #include "engine/files/restore.h"
 #include "engine/image/files_image.h"
 
@@ -47,6 +49,9 @@ class RestoreContext {
   const image::FilesImage& image() const { return image_; }
   const RestoreInputs& inputs() const { return inputs_; }
 
+  // Binds the UNIX sockets of this task.
+  NameBinder& names();
+
   // Moves a descriptor that is needed for longer than one kind's call to a number the target
   // doesn't use.
   Result<UniqueFd> keep(UniqueFd fd);
@@ -63,6 +68,8 @@ class RestoreContext {
 
   std::map<uint32_t, PipeEnds> pipes;                // by pipe_id
   std::map<uint32_t, SocketEnds> socket_pairs;       // by pair_id
+  std::map<uint32_t, UniqueFd> unix_sockets;         // made with another one; by description
+  bool datagrams_done = false;                       // all datagram sockets are complete
   std::map<uint32_t, UniqueFd> bpf_maps;             // by map_id
   std::map<uint32_t, UniqueFd> ghosts;               // by ghost_id; open read-write
   std::map<uint32_t, UniqueFd> deleted_directories;  // by deleted_id
@@ -74,6 +81,8 @@ class RestoreContext {
   const RestoreInputs& inputs_;
   std::unordered_set<int> target_numbers_;
   std::map<uint32_t, UniqueFd> held_;  // by description id
+  std::unique_ptr<NameBinder>
+      names_;  // made when it is needed; the context stays in its place then
 };
 
 // The plan's counterpart.

@@ -82,12 +82,47 @@ Result<void> add_table(FilesImage& image, const RecordReader& records, const Rec
   return {};
 }
 
+bool is_there(const FilesImage& image, uint32_t id) {
+  return id != 0 && id <= image.descriptions.size();
+}
+
+// The listening socket names it once.
+bool is_awaited_by(const FilesImage& image, uint32_t id, uint32_t listener) {
+  if (!is_there(image, listener)) return false;
+  const auto& waiting = image.description(listener).unix_listener().waiting();
+  return std::count_if(waiting.begin(), waiting.end(),
+                       [id](const auto& connection) { return connection.client_id() == id; }) == 1;
+}
+
+bool is_listener(const FilesImage& image, uint32_t id, const pb::UnixListener& listener) {
+  return std::all_of(
+      listener.waiting().begin(), listener.waiting().end(), [&](const auto& waiting) {
+        if (!is_there(image, waiting.client_id())) return false;
+        const auto& client = image.description(waiting.client_id()).unix_socket_pair();
+        return client.peer() == pb::UnixSocketPair::WAITING && client.peer_description_id() == id;
+      });
+}
+
+bool is_datagram_socket(const FilesImage& image, const pb::UnixSocketPair& socket) {
+  for (const auto& message : socket.queue()) {
+    if (const uint32_t sender = message.sender_description_id();
+        sender != 0 && (!is_there(image, sender) || !image.description(sender).has_unix_datagram()))
+      return false;
+    for (const auto file : message.description_ids())
+      if (!is_there(image, file)) return false;
+  }
+  const uint32_t peer = socket.peer_description_id();
+  return socket.peer() != pb::UnixSocketPair::OPEN ||
+         (is_there(image, peer) && image.description(peer).has_unix_datagram());
+}
+
 // Two ends name each other; a lone one is a pair of its own.
 bool is_end_of_pair(const FilesImage& image, uint32_t id, const pb::UnixSocketPair& socket) {
   for (const auto& message : socket.queue())
     for (const auto file : message.description_ids())
       if (file == 0 || file > image.descriptions.size()) return false;
   const uint32_t peer_id = socket.peer_description_id();
+  if (socket.peer() == pb::UnixSocketPair::WAITING) return is_awaited_by(image, id, peer_id);
   if (socket.peer() != pb::UnixSocketPair::OPEN) return peer_id == 0 && socket.pair_id() == id;
   if (peer_id == 0 || peer_id > image.descriptions.size() || peer_id == id) return false;
   const auto& peer = image.description(peer_id).unix_socket_pair();
@@ -109,6 +144,11 @@ Result<void> check_references(const FilesImage& image, const std::string& path) 
       return dangling("names a deleted file's content");
     const auto& socket = description.unix_socket_pair();
     if (description.has_unix_socket_pair() && !is_end_of_pair(image, description.id(), socket))
+      return dangling("is connected to a socket");
+    if ((description.has_unix_listener() &&
+         !is_listener(image, description.id(), description.unix_listener())) ||
+        (description.has_unix_datagram() &&
+         !is_datagram_socket(image, description.unix_datagram())))
       return dangling("is connected to a socket");
     for (const auto& watch : description.epoll().watches())
       if (watch.description_id() == 0 || watch.description_id() > image.descriptions.size())

@@ -9,9 +9,9 @@
 #include <cerrno>
 #include <vector>
 
+#include "engine/net/noted_identity.h"
 #include "engine/net/socket_options.h"
 #include "engine/net/socket_owner.h"
-#include "engine/net/stand_in.h"
 #include "proto/sockets.pb.h"
 
 namespace cryostat::net {
@@ -42,12 +42,8 @@ Result<void> read_creator(int socket, pb::UnixSocketPair& image) {
   return {};
 }
 
-// As the user who made it; 0 or an errno value.
-int create_as(const pb::UnixSocketPair& image, int first, int second) {
-  const auto& creator = image.creator();
-  const auto identity = BorrowedIdentity::take(
-      creator.uid(), creator.gid(), {image.creator_groups().begin(), image.creator_groups().end()});
-  if (!identity) return identity.error().errno_value();
+// 0 or an errno value.
+int create_at(const pb::UnixSocketPair& image, int first, int second) {
   int pair[2];
   const auto type = static_cast<int>(image.type()) | SOCK_CLOEXEC;
   if (socketpair(AF_UNIX, type, 0, pair) != 0) return errno;
@@ -88,12 +84,8 @@ Result<std::pair<UniqueFd, UniqueFd>> make_unix_pair(const pb::UnixSocketPair& i
     return std::pair(std::move(alone), UniqueFd());
   }
   auto first = TRY(reserve_number()), second = TRY(reserve_number());
-  const auto create = [&] { return create_as(image, first.get(), second.get()); };
-  const pid_t creator = image.creator().pid();
-  const bool done = creator > 0 && creator != getpid() && TRY(act_as_gone_process(creator, create));
-  if (!done) {
-    if (const int error = create(); error != 0) return fail_errno(error, "create a socket pair");
-  }
+  TRY(act_as_creator(image, "create a socket pair",
+                     [&] { return create_at(image, first.get(), second.get()); }));
   return std::pair(std::move(first), std::move(second));
 }
 

@@ -106,8 +106,11 @@ Result<Peeked> peek_one(int socket, size_t room) {
   auto& data = peeked.message.data;
   data.resize(room);
   alignas(cmsghdr) std::array<char, kControlBytes> control;
+  sockaddr_un sender = {};
   iovec part = {data.data(), data.size()};
   msghdr header = {};
+  header.msg_name = &sender;
+  header.msg_namelen = sizeof sender;
   header.msg_iov = &part;
   header.msg_iovlen = 1;
   header.msg_control = control.data();
@@ -121,6 +124,7 @@ Result<Peeked> peek_one(int socket, size_t room) {
   peeked.anything = got > 0;
   peeked.cut = (header.msg_flags & MSG_TRUNC) != 0;
   read_control(header, peeked);
+  peeked.message.sender = unix_name_of(sender, header.msg_namelen);
   if ((header.msg_flags & MSG_CTRUNC) != 0)
     return fail(ErrorKind::kFailed,
                 "the descriptors in flight on a UNIX socket can't be opened: too many open files");
@@ -147,6 +151,12 @@ Result<std::vector<QueuedMessage>> peek_stream(int socket) {
 Result<std::vector<QueuedMessage>> peek_messages(int socket) {
   std::vector<QueuedMessage> queue;
   const auto scope = TRY(PeekScope::enter(socket));
+  // The first one can be peeked at for ever when no offset is asked for.
+  TRY(scope.move_to(-1));
+  auto first = TRY(peek_one(socket, 1));
+  const bool begins_empty = first.anything && !first.cut && first.message.data.empty();
+  if (begins_empty) queue.push_back(std::move(first.message));
+  TRY(scope.move_to(0));
   size_t room = 64 << 10, offset = 0;
   for (;;) {
     auto peeked = TRY(peek_one(socket, room));
@@ -188,13 +198,17 @@ Result<void> send_as_sender(int sender, const msghdr& header, pid_t pid, size_t&
   return {};
 }
 
-Result<void> send_one(int sender, std::string_view data, const pb::UnixMessage& message,
-                      const std::vector<int>& files, size_t& sent) {
+Result<void> send_one(int sender, const UnixRoute* to, std::string_view data,
+                      const pb::UnixMessage& message, const std::vector<int>& files, size_t& sent) {
   alignas(cmsghdr) std::array<char, kControlBytes> control = {};
   iovec part = {const_cast<char*>(data.data()), data.size()};
   msghdr header = {};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
+  if (to != nullptr) {
+    header.msg_name = const_cast<sockaddr*>(to->get());
+    header.msg_namelen = to->length();
+  }
   size_t used = 0;
   const auto add = [&](int type, const void* content, size_t bytes) {
     auto* out = reinterpret_cast<cmsghdr*>(control.data() + used);
@@ -215,26 +229,6 @@ Result<void> send_one(int sender, std::string_view data, const pb::UnixMessage& 
     header.msg_controllen = used;
   }
   return send_as_sender(sender, header, message.credentials().pid(), sent);
-}
-
-Result<void> send_message(int sender, const pb::UnixMessage& message, std::vector<int> files) {
-  std::string_view data = message.data();
-  do {
-    size_t sent = 0;
-    TRY(send_one(sender, data, message, files, sent));
-    data.remove_prefix(std::min(sent, data.size()));
-    files.clear();  // descriptors go with the first byte
-  } while (!data.empty());
-  return {};
-}
-
-// Room for the whole queue, whatever the sender's buffer was when it wrote it.
-void enlarge_send_buffer(int sender, const UnixMessages& queue) {
-  size_t bytes = 0;
-  for (const auto& message : queue) bytes += message.data().size() + 8192;
-  const int wanted = static_cast<int>(std::min<size_t>(bytes * 2, 1 << 30));
-  if (setsockopt(sender, SOL_SOCKET, SO_SNDBUFFORCE, &wanted, sizeof wanted) != 0)
-    (void)setsockopt(sender, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof wanted);
 }
 
 }  // namespace
@@ -262,37 +256,68 @@ Result<std::vector<QueuedMessage>> peek_unix_queue(int socket, int type) {
   return type == SOCK_STREAM ? peek_stream(socket) : peek_messages(socket);
 }
 
-Result<void> check_all_seen(int sender, int type, const std::vector<QueuedMessage>& queue) {
-  int in_flight = 0, of_copy = 0;
-  if (ioctl(sender, SIOCOUTQ, &in_flight) != 0) return fail_errno("SIOCOUTQ on a UNIX socket");
-  if (type == SOCK_STREAM || in_flight == 0) return {};
-  // The same messages sent again take as much memory.
+Result<size_t> memory_in_flight(int sender) {
+  int bytes = 0;
+  if (ioctl(sender, SIOCOUTQ, &bytes) != 0) return fail_errno("SIOCOUTQ on a UNIX socket");
+  return static_cast<size_t>(std::max(bytes, 0));
+}
+
+// The same messages sent again take as much memory.
+Result<size_t> memory_of_copy(int type, const std::vector<const QueuedMessage*>& queue) {
   int pair[2];
   if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) != 0)
     return fail_errno("create a socket pair");
   const UniqueFd copy_sender(pair[0]), copy_receiver(pair[1]);
   UnixMessages copy;
-  for (const auto& message : queue) copy.Add()->set_data(message.data);
+  for (const auto* message : queue) copy.Add()->set_data(message->data);
   TRY(fill_unix_queue(copy_sender.get(), type, copy, {}));
-  if (ioctl(copy_sender.get(), SIOCOUTQ, &of_copy) != 0) return fail_errno("SIOCOUTQ");
-  if (in_flight <= of_copy) return {};
+  return memory_in_flight(copy_sender.get());
+}
+
+Result<void> check_all_seen(int sender, int type, const std::vector<QueuedMessage>& queue) {
+  const size_t in_flight = TRY(memory_in_flight(sender));
+  if (type == SOCK_STREAM || in_flight == 0) return {};
+  std::vector<const QueuedMessage*> seen;
+  for (const auto& message : queue) seen.push_back(&message);
+  if (in_flight <= TRY(memory_of_copy(type, seen))) return {};
   return fail(ErrorKind::kRefused,
               "UNIX socket with an empty message in its queue that can't be peeked at a second "
               "time can't be checkpointed");
 }
 
+Result<void> send_unix_message(int sender, const UnixRoute* to, const pb::UnixMessage& message,
+                               const FileOf& file_of) {
+  const auto& ids = message.description_ids();
+  if (static_cast<size_t>(ids.size()) > kMaxFilesInMessage)
+    return fail(ErrorKind::kImages, "a message of a UNIX socket with bad sizes");
+  std::vector<int> files;
+  for (const auto id : ids) files.push_back(TRY(file_of(id)));
+  std::string_view data = message.data();
+  do {
+    size_t sent = 0;
+    TRY(send_one(sender, to, data, message, files, sent));
+    data.remove_prefix(std::min(sent, data.size()));
+    files.clear();  // descriptors go with the first byte
+  } while (!data.empty());
+  return {};
+}
+
+void enlarge_send_buffer(int sender, const UnixMessages& queue) {
+  size_t bytes = 0;
+  for (const auto& message : queue) bytes += message.data().size() + 8192;
+  const int wanted = static_cast<int>(std::min<size_t>(bytes * 2, 1 << 30));
+  if (setsockopt(sender, SOL_SOCKET, SO_SNDBUFFORCE, &wanted, sizeof wanted) != 0)
+    (void)setsockopt(sender, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof wanted);
+}
+
 Result<void> fill_unix_queue(int sender, int type, const UnixMessages& queue,
-                             const std::function<Result<int>(uint32_t)>& file_of) {
+                             const FileOf& file_of) {
   if (queue.empty()) return {};
   enlarge_send_buffer(sender, queue);
   for (const auto& message : queue) {
-    const auto ids = message.description_ids();
-    if (static_cast<size_t>(ids.size()) > kMaxFilesInMessage ||
-        (type == SOCK_STREAM && message.data().empty()))
+    if (type == SOCK_STREAM && message.data().empty())
       return fail(ErrorKind::kImages, "a message of a UNIX socket with bad sizes");
-    std::vector<int> files;
-    for (const auto id : ids) files.push_back(TRY(file_of(id)));
-    TRY(send_message(sender, message, std::move(files)));
+    TRY(send_unix_message(sender, nullptr, message, file_of));
   }
   return {};
 }

@@ -41,7 +41,7 @@ struct Member {
 
   // Counts itself in, and waits if it must or if a tree is not plain.
   void meet_if(bool must, Rendezvous::Point point) const {
-    if (must || !inputs.is_plain || !inputs.lent_pairs.empty()) return meet(point);
+    if (must || !inputs.is_plain || inputs.lends()) return meet(point);
     if (inputs.live_tasks > 1) inputs.rendezvous.pass(point, inputs.live_tasks);
   }
   // Others get open files from here.
@@ -96,6 +96,7 @@ Result<void> open_descriptors(Member& member) {
   member.file_inputs.terminal_fd = member.fds.terminal_fd;
   member.file_inputs.inherited = member.fds.inherited;
   member.file_inputs.pty_masters = member.fds.pty_masters;
+  member.file_inputs.unix_room = inputs.unix_room;
   member.file_inputs.shared_memory_fd = [&member](uint32_t id) {
     return member.shared_memory->read_write(id);
   };
@@ -117,7 +118,7 @@ Result<void> fetch_descriptors(Member& member) {
 Result<void> follow_table(ChildContext& context, Member& member) {
   member.shared_memory.emplace(context.service_fds);
   member.meet(Rendezvous::Point::kCreated);
-  if (!member.inputs.lent_pairs.empty()) {
+  if (member.inputs.lends()) {
     member.meet(Rendezvous::Point::kBorrowed);
     member.meet(Rendezvous::Point::kGivenUp);
   }
@@ -134,8 +135,13 @@ Result<void> borrow(ChildContext& context, Member& member) {
   const HostedInputs& inputs = member.inputs;
   TRY(borrow_pairs(inputs.images, inputs.lent_pairs, member.task().descriptor_table_id(),
                    context.service_fds, inputs.lent_numbers(), member.file_inputs));
+  TRY(borrow_connections(inputs.images, inputs.lent_connections,
+                         member.task().descriptor_table_id(), context.service_fds,
+                         inputs.connection_words(), member.file_inputs));
   member.meet(Rendezvous::Point::kBorrowed);
   give_up_lent_pairs(inputs.lent_pairs, member.index, context.service_fds, inputs.lent_numbers());
+  give_up_connections(inputs.lent_connections, member.index, context.service_fds,
+                      inputs.connection_words());
   member.meet(Rendezvous::Point::kGivenUp);
   return {};
 }
@@ -144,11 +150,16 @@ Result<void> borrow(ChildContext& context, Member& member) {
 Result<void> share(ChildContext& context, Member& member) {
   if (member.role.follows(member.role.table)) return follow_table(context, member);
   TRY_IN(create_shared_memory(context, member), "shared memory");
-  if (member.inputs.live_tasks == 1) {
+  const HostedInputs& inputs = member.inputs;
+  TRY_IN(
+      make_lent_connections(inputs.images, inputs.lent_connections, member.role, inputs.rendezvous,
+                            inputs.unix_room, context.service_fds, inputs.connection_words()),
+      "connections of UNIX sockets");
+  if (inputs.live_tasks == 1) {
+    if (inputs.lends()) TRY_IN(borrow(context, member), "connections of UNIX sockets");
     TRY_IN(open_descriptors(member), "descriptors");
     return {};
   }
-  const HostedInputs& inputs = member.inputs;
   TRY_IN(make_lent_pairs(inputs.images, inputs.lent_pairs, member.index, context.service_fds,
                          inputs.lent_numbers()),
          "socket pairs of other tasks");
@@ -156,7 +167,7 @@ Result<void> share(ChildContext& context, Member& member) {
   // may need a process for that, whose number must not be that of one who is not born yet.
   member.meet_if(member.opens_for_others() || !inputs.objects.used_by(member.index).empty(),
                  Rendezvous::Point::kCreated);
-  if (!inputs.lent_pairs.empty()) TRY_IN(borrow(context, member), "socket pairs");
+  if (inputs.lends()) TRY_IN(borrow(context, member), "sockets of other tasks");
   TRY_IN(fetch_shared_memory(member), "shared memory");
   TRY_IN(open_descriptors(member), "descriptors");
   member.meet(Rendezvous::Point::kOpened);

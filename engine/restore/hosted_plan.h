@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "engine/memory/staged_memory.h"
 #include "engine/memory/store_files.h"
 #include "engine/restore/hosted_child.h"
+#include "engine/restore/lent_connections.h"
 #include "engine/restore/lent_pairs.h"
 #include "engine/restore/object_owners.h"
 #include "engine/restore/options.h"
@@ -44,13 +46,21 @@ struct HostedInputs {
   // What a process has of its memory when it is born; nullptr: nothing.
   memory::StagedMemory* staged = nullptr;
   std::vector<LentPair> lent_pairs = {};
+  LentConnections lent_connections = {};
+  std::string unix_room = {};                              // files::BoundNames::room()
   std::unordered_map<uint32_t, pid_t> table_leaders = {};  // by descriptor table
   bool is_plain = false;  // BirthInputs::is_plain: not everybody waits for all others everywhere
 
   // Two for each lent pair.
   std::span<int> lent_numbers() const {
-    return rendezvous.description_numbers().subspan(images.files.descriptions.size() + 1);
+    return rendezvous.description_numbers().subspan(images.files.descriptions.size() + 1,
+                                                    2 * lent_pairs.size());
   }
+  std::span<int> connection_words() const {
+    return rendezvous.description_numbers().subspan(
+        images.files.descriptions.size() + 1 + 2 * lent_pairs.size(), lent_connections.words());
+  }
+  bool lends() const { return !lent_pairs.empty() || !lent_connections.empty(); }
 };
 
 // Puts what others will inherit into the memory of the process of a birth.

@@ -4,6 +4,7 @@
 
 #include "engine/files/description_groups.h"
 #include "engine/kernel/pidfd.h"
+#include "engine/net/unix_connection.h"
 #include "engine/net/unix_pair.h"
 
 namespace cryostat::restore {
@@ -15,7 +16,14 @@ std::vector<LentPair> plan_lent_pairs(const image::CheckpointImages& images,
   const auto& tasks = images.tasks.tasks;
   for (const pb::Description& description : images.files.descriptions) {
     const auto& socket = description.unix_socket_pair();
-    if (!description.has_unix_socket_pair() || socket.pair_id() != description.id()) continue;
+    if (!description.has_unix_socket_pair() || socket.pair_id() != description.id() ||
+        socket.peer() == pb::UnixSocketPair::WAITING)
+      continue;
+    const auto* other =
+        socket.peer() == pb::UnixSocketPair::OPEN
+            ? &images.files.description(socket.peer_description_id()).unix_socket_pair()
+            : nullptr;
+    if (net::is_connection(socket, other)) continue;  // lent_connections.h
     const auto maker = std::ranges::find_if(tasks, [&](const image::TaskImage& task) {
       return task.task.pid() == socket.creator().pid() && !task.task.has_zombie();
     });

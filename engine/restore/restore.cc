@@ -14,6 +14,7 @@
 #include "engine/base/log.h"
 #include "engine/base/plan_report.h"
 #include "engine/base/span.h"
+#include "engine/files/bound_names.h"
 #include "engine/files/link_remap.h"
 #include "engine/files/restore.h"
 #include "engine/files/terminal.h"
@@ -110,6 +111,7 @@ class Restore {
   std::vector<SharingRole> roles_;
   std::vector<files::ControllingPty> terminals_;
   std::optional<memory::StagedMemory> staged_;
+  std::optional<files::BoundNames> socket_names_;
   std::optional<HostedTree> hosted_;
   std::optional<CreatedTree> created_;
   std::optional<ObjectSeals> seals_;
@@ -229,9 +231,13 @@ Result<void> Restore::create_tasks() {
   const bool shares = std::ranges::any_of(
       roles_, [](const SharingRole& role) { return role.turn != Rendezvous::kNoTurn; });
   std::vector<LentPair> lent_pairs = plan_lent_pairs(images_, *descriptions_, roles_);
+  LentConnections connections = plan_lent_connections(images_, *descriptions_, roles_);
+  const size_t numbers =
+      images_.files.descriptions.size() + 1 + 2 * lent_pairs.size() + connections.words();
   rendezvous_.emplace(
-      TRY(Rendezvous::create(images_.files.descriptions.size() + 1 + 2 * lent_pairs.size(),
-                             images_.mm.shared.size() + 1, shares ? roles_.size() : 0)));
+      TRY(Rendezvous::create(numbers, images_.mm.shared.size() + 1, shares ? roles_.size() : 0)));
+  connections.prepare(rendezvous_->description_numbers().last(connections.words()));
+  socket_names_.emplace(TRY(files::BoundNames::prepare(images_.files)));
   terminals_ = TRY(files::create_controlling_ptys(images_.files));
   std::map<uint32_t, int> pty_masters;
   for (const auto& terminal : terminals_) pty_masters[terminal.pty_id] = terminal.master.get();
@@ -246,7 +252,10 @@ Result<void> Restore::create_tasks() {
       roles_,
       {memory::store_files(*chain_), terminal_.get(), options_.inherited, std::move(pty_masters)},
       staged_ ? &*staged_ : nullptr,
-      std::move(lent_pairs)});
+      std::move(lent_pairs),
+      std::move(connections),
+      socket_names_->room()});
+
   for (const auto& task : images_.tasks.tasks)
     inputs_->table_leaders.emplace(task.task.descriptor_table_id(), task.task.pid());
   std::optional<ipc::NamespaceScope> namespace_scope;  // the tasks are born in it
@@ -321,6 +330,7 @@ Result<void> Restore::finish() {
 
 Result<void> Restore::release() {
   const Span span("release");
+  TRY(socket_names_->publish());
   bool window_changed = false;
   const HostPid pid = created_->root().pid;
   for (const char* moment : {"post-restore", "pre-resume"})
@@ -332,6 +342,7 @@ Result<void> Restore::release() {
   }
   const auto& tasks = created_->tasks();
   for (size_t i = tasks.size(); i-- > 0;) TRY(outlive_restore(image_of(i).threads));
+  socket_names_->keep();
   created_->disown();
   for (size_t i = tasks.size(); i-- > 0;) TRY(restore::release(tasks[i], image_of(i).threads));
   files::remove_remap_links(images_.files);

@@ -274,7 +274,7 @@ def refused_object(kind, *texts, arguments=()):
 
 CASES = {
     "refused_io_uring": refused_object("io_uring", "io_uring instance can't be checkpointed"),
-    "refused_unix_socket": refused_object("unix-socket", "listening UNIX stream socket"),
+    "refused_unix_socket": refused_object("unix-data-ahead", "that has sent data ahead to @"),
     "refused_tcp_socket": refused_object("tcp-socket", "TCP socket 127.0.0.1:", " <-> 127.0.0.1:"),
     "refused_tcp_backlog": refused_object("tcp-backlog", "connections that were not accepted yet (1, from 127.0.0.1:",
                                           "--skip-in-flight"),

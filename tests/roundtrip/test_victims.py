@@ -68,6 +68,8 @@ CASES = {
     "socket_pairs": round_trip("socket_pairs"),
     "socket_tree": round_trip("socket_tree"),
     "inet_sockets": round_trip("inet_sockets"),
+    "unix_sockets": round_trip("unix_sockets"),
+    "unix_tree": round_trip("unix_tree"),
     "bpf_maps": round_trip("bpf_maps"),
     "message_queue": round_trip("message_queue"),
     "locks": round_trip("locks", dump=("--file-locks",)),

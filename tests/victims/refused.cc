@@ -14,6 +14,7 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include <csignal>
@@ -76,11 +77,16 @@ int make_socket(const std::string& kind) {
 
 // A descriptor, or -1 when this machine can't make one.
 int make(victim::Victim& self, const std::string& kind, const std::string& argument) {
-  if (kind == "unix-socket") {
+  if (kind == "unix-data-ahead") {
     // The kernel chooses an abstract name (unix(7)).
-    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    const sockaddr address = {AF_UNIX, {}};
-    return bind(fd, &address, sizeof(sa_family_t)) == 0 && listen(fd, 1) == 0 ? fd : -1;
+    const int fd = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_un address = {AF_UNIX, {}};
+    socklen_t length = sizeof(address);
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    const bool done = bind(fd, generic, sizeof(sa_family_t)) == 0 && listen(fd, 1) == 0 &&
+                      getsockname(fd, generic, &length) == 0 &&
+                      connect(client, generic, length) == 0 && send(client, "x", 1, 0) == 1;
+    return done ? fd : -1;
   }
   if (const int fd = make_socket(kind); fd != -2) return fd;
   if (kind == "io_uring") {

@@ -2,18 +2,25 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <algorithm>
 
 #include "engine/files/collect_context.h"
 #include "engine/files/description_groups.h"
 #include "engine/files/in_flight.h"
+#include "engine/files/kinds/unix_listener.h"
 #include "engine/files/restore_context.h"
+#include "engine/files/unix_socket_state.h"
+#include "engine/files/unix_sort.h"
 #include "engine/net/sock_diag.h"
+#include "engine/net/unix_address.h"
+#include "engine/net/unix_connection.h"
+#include "engine/net/unix_name.h"
 #include "engine/net/unix_pair.h"
 #include "engine/net/unix_queue.h"
 
@@ -23,34 +30,53 @@ namespace {
 
 using Peer = pb::UnixSocketPair;
 
-int type_of(int fd) {
-  int type = -1;
-  socklen_t length = sizeof type;
-  return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 ? type : -1;
-}
-
-bool has_peer(int fd) {
-  struct sockaddr_un address = {};
-  socklen_t length = sizeof address;
-  return getpeername(fd, reinterpret_cast<struct sockaddr*>(&address), &length) == 0;
-}
-
-int events_of(int fd) {
-  struct pollfd poll_fd = {fd, POLLRDHUP, 0};
-  return poll(&poll_fd, 1, 0) == 1 ? poll_fd.revents : 0;
-}
-
-Failure refuse(uint32_t type, std::string_view why) {
-  const char* name = type == SOCK_STREAM ? "stream" : type == SOCK_DGRAM ? "datagram" : "seqpacket";
-  return fail(ErrorKind::kRefused,
-              fmt::format("UNIX {} socket {} can't be checkpointed", name, why));
-}
-
 // Both directions are shut down and nothing is left to read.
 bool looks_closed(int fd) {
-  const int events = events_of(fd);
+  const int events = socket_events(fd);
   const auto waiting = net::bytes_waiting(fd);
   return (events & POLLHUP) != 0 && (events & POLLRDHUP) != 0 && waiting && *waiting == 0;
+}
+
+// Of the two ends of a connection the one that was accepted has the name of the listening socket.
+// `peer`: nullptr when it is closed.
+bool was_accepted(const net::UnixSocketTable& table, const net::UnixSocket& socket,
+                  const net::UnixSocket* peer, const std::string& peer_name) {
+  if (!socket.named() || peer_name.empty()) return socket.named();
+  const bool own_listens = table.listens_at(socket.name);
+  if (own_listens != table.listens_at(peer_name)) return own_listens;
+  // It is the younger one.
+  return peer == nullptr || socket.inode > peer->inode;
+}
+
+// In the backlog of a listening socket. What was sent ahead lies in an end that nobody has yet.
+Result<void> collect_waiting(const CollectContext& context, const OpenDescription& description,
+                             const net::UnixSocket& socket, const net::UnixSocket& listener,
+                             pb::UnixSocketPair& image) {
+  const auto* listening = context.with_inode(description.st.st_dev, listener.inode);
+  if (listening == nullptr) return refuse_outside(image.type(), socket, listener);
+  int sent_bytes = 0;
+  if (ioctl(description.copy.get(), SIOCOUTQ, &sent_bytes) != 0) return fail_errno("SIOCOUTQ");
+  if (sent_bytes != 0)
+    return refuse_unix(image.type(),
+                       fmt::format("unix[{}] that has sent data ahead to {}, which has not "
+                                   "accepted it yet,",
+                                   socket.inode, net::show_unix_name(listener.name)));
+  image.set_peer(Peer::WAITING);
+  image.set_peer_description_id(listening->id);
+  return {};
+}
+
+Result<void> collect_open_peer(CollectContext& context, const OpenDescription& description,
+                               const net::UnixSocket& socket, const net::UnixSocket& other_end,
+                               pb::UnixSocketPair& image) {
+  const auto* peer = context.with_inode(description.st.st_dev, other_end.inode);
+  if (peer == nullptr) return refuse_outside(image.type(), socket, other_end);
+  if (other_end.peer_inode != socket.inode)
+    return refuse_unix(image.type(), "whose other end has another peer");
+  image.set_peer(Peer::OPEN);
+  image.set_peer_description_id(peer->id);
+  image.set_pair_id(std::min(description.id, peer->id));
+  return {};
 }
 
 Result<void> collect_peer(CollectContext& context, const OpenDescription& description,
@@ -59,102 +85,65 @@ Result<void> collect_peer(CollectContext& context, const OpenDescription& descri
   image.set_pair_id(description.id);
   if (auto read = context.read_unix_sockets(); !read) {
     // Without a list of sockets one thing can be told all the same.
-    if (image.type() == SOCK_DGRAM || !looks_closed(fd)) return read;
+    if (image.type() == SOCK_DGRAM || !looks_closed(fd) || !net::own_unix_name(fd).empty() ||
+        !net::peer_unix_name(fd).empty())
+      return read;
     image.set_peer(Peer::CLOSED);
     return {};
   }
-  const auto* socket = context.unix_sockets.find(description.st.st_ino);
-  if (socket == nullptr) return refuse(image.type(), "of another network namespace");
-  image.set_shutdown(socket->shutdown);
+  const auto& socket = *TRY(find_unix_socket(context, description, image.type()));
+  image.set_shutdown(socket.shutdown);
   if (!has_peer(fd)) return {};
-  const auto* other_end = context.unix_sockets.find(socket->peer_inode);
+  const auto peer_name = net::peer_unix_name(fd);
+  const auto* listener = context.unix_sockets.awaited_by(socket.inode);
   // A datagram socket stays connected to one that was closed. Newer kernels (6.17) still tell the
   // number that one had, but have it on no list.
-  if (other_end == nullptr) {
-    image.set_peer(Peer::CLOSED);
-    return {};
-  }
-  const auto* peer = context.with_inode(description.st.st_dev, socket->peer_inode);
+  const auto* other_end = context.unix_sockets.find(socket.peer_inode);
   // In flight in its own queue only, it is garbage that the kernel has not collected yet.
-  if (peer == nullptr && context.collect_unix_garbage(socket->peer_inode))
+  if (other_end != nullptr && listener == nullptr &&
+      context.with_inode(description.st.st_dev, other_end->inode) == nullptr &&
+      context.collect_unix_garbage(other_end->inode))
     return collect_peer(context, description, image);
-  if (peer == nullptr)
-    return refuse(image.type(), fmt::format("unix[{}] whose other end is outside the target",
-                                            description.st.st_ino));
-  if (other_end->named || other_end->peer_inode != socket->inode)
-    return refuse(image.type(), "whose other end has a name or another peer");
-  image.set_peer(Peer::OPEN);
-  image.set_peer_description_id(peer->id);
-  image.set_pair_id(std::min(description.id, peer->id));
-  return {};
-}
-
-Result<void> add_message(const net::QueuedMessage& message, const std::vector<uint32_t>& files,
-                         pb::UnixSocketPair& image) {
-  auto& out = *image.add_queue();
-  out.set_data(message.data);
-  for (const auto id : files) out.add_description_ids(id);
-  if (!message.credentials) return {};
-  if (message.credentials->pid == 0)
-    return refuse(image.type(), "with a message from a process of another pid namespace");
-  out.mutable_credentials()->set_pid(message.credentials->pid);
-  out.mutable_credentials()->set_uid(message.credentials->uid);
-  out.mutable_credentials()->set_gid(message.credentials->gid);
+  if (listener == nullptr)
+    image.set_accepted(was_accepted(context.unix_sockets, socket, other_end, peer_name));
+  if (socket.named())
+    TRY(net::read_unix_name(fd, image.accepted() ? net::NameFile::kOfListener : net::NameFile::kOwn,
+                            *image.mutable_name()));
+  if (listener != nullptr) return collect_waiting(context, description, socket, *listener, image);
+  if (other_end != nullptr)
+    return collect_open_peer(context, description, socket, *other_end, image);
+  image.set_peer(Peer::CLOSED);
+  image.set_peer_address(peer_name);
   return {};
 }
 
 Result<void> collect_queue(CollectContext& context, const OpenDescription& description,
                            pb::UnixSocketPair& image) {
-  if (const auto* refusal = context.in_flight().refusal(description.id))
-    return tl::unexpected(*refusal);
+  TRY(collect_unix_queue(context, description, image));
   // Of a connection that was cut; pending errors of other sorts can't be made again.
-  if ((events_of(description.copy.get()) & POLLERR) != 0) {
+  if ((socket_events(description.copy.get()) & POLLERR) != 0) {
     if (image.peer() != Peer::CLOSED || image.type() == SOCK_DGRAM)
-      return refuse(image.type(), "with an error it has not reported yet");
+      return refuse_unix(image.type(), "with an error it has not reported yet");
     image.set_reset_pending(true);
   }
-  const auto* queue = context.in_flight().queue(description.id);
   static const std::vector<net::QueuedMessage> kNothing;
+  const auto* queue = context.in_flight().queue(description.id);
   if (image.peer() == Peer::OPEN) {
     const auto peer = TRY(context.copy_of(context.description(image.peer_description_id())));
     TRY(net::check_all_seen(peer.get(), static_cast<int>(image.type()),
                             queue == nullptr ? kNothing : queue->messages));
   }
-  if (queue == nullptr) return {};
-  if (image.peer() == Peer::NONE)
-    return refuse(image.type(), "with messages of a sender it is no longer connected to");
-  for (size_t i = 0; i < queue->messages.size(); ++i)
-    TRY(add_message(queue->messages[i], queue->files[i], image));
+  if (queue != nullptr && image.peer() == Peer::NONE)
+    return refuse_unix(image.type(), "with messages of a sender it is no longer connected to");
   return {};
 }
 
-bool carries_files(const pb::UnixSocketPair& image) {
-  return std::any_of(image.queue().begin(), image.queue().end(),
-                     [](const auto& message) { return !message.description_ids().empty(); });
-}
-
-Result<void> shut_down(int fd, uint32_t mask) {
-  if ((mask & 3) == 0) return {};
-  const int how = mask == 1 ? SHUT_RD : mask == 2 ? SHUT_WR : SHUT_RDWR;
-  if (shutdown(fd, how) != 0) return fail_errno("shut a socket down");
-  return {};
-}
-
-// Sends what waits in an end from the other one. No signal may tell its owner of it (O_ASYNC).
+// Sends what waits in an end from the other one.
 Result<void> fill(const RestoreContext& context, int end, int sender,
                   const pb::UnixSocketPair& image) {
-  const auto file_of = [&](uint32_t id) -> Result<int> {
-    const int fd = context.number_of(id, -1);
-    if (fd < 0) return fail(ErrorKind::kImages, "a message of a UNIX socket with unknown files");
-    return fd;
-  };
-  const int flags = fcntl(end, F_GETFL);
-  if (flags < 0) return fail_errno("F_GETFL");
-  if ((flags & O_ASYNC) != 0 && fcntl(end, F_SETFL, flags & ~O_ASYNC) != 0)
-    return fail_errno("F_SETFL");
-  TRY(net::fill_unix_queue(sender, static_cast<int>(image.type()), image.queue(), file_of));
-  if ((flags & O_ASYNC) != 0 && fcntl(end, F_SETFL, flags) != 0) return fail_errno("F_SETFL");
-  return {};
+  const auto silent = TRY(SilentSocket::make(end));
+  return net::fill_unix_queue(sender, static_cast<int>(image.type()), image.queue(),
+                              [&](uint32_t id) { return file_in_flight(context, id); });
 }
 
 // The image of the other end; nullptr when that is not open.
@@ -193,38 +182,67 @@ bool completed_later(const RestoreContext& context, const pb::UnixSocketPair& im
   return carries_files(image) || (other != nullptr && carries_files(*other));
 }
 
-Result<std::pair<UniqueFd, UniqueFd>> make_or_take_pair(const RestoreContext& context,
+// The ends of a connection: the accepted one first.
+Result<std::pair<UniqueFd, UniqueFd>> make_or_take_pair(RestoreContext& context,
                                                         const pb::UnixSocketPair& image) {
   const auto lent = context.inputs().lent_pairs.find(image.pair_id());
-  if (lent == context.inputs().lent_pairs.end()) return net::make_unix_pair(image);
-  return std::pair(UniqueFd(lent->second.first), UniqueFd(lent->second.second));
+  if (lent != context.inputs().lent_pairs.end())
+    return std::pair(UniqueFd(lent->second.first), UniqueFd(lent->second.second));
+  const auto* other = other_image(context, image);
+  if (!net::is_connection(image, other)) return net::make_unix_pair(image);
+  const auto ends = net::ConnectionEnds::of(image, other);
+  const UniqueFd listener = TRY(net::make_listener_for(ends, *TRY(context.names().hidden())));
+  return net::connect_through(listener.get(), ends);
+}
+
+Result<void> bind_own_name(RestoreContext& context, const UniqueFd& socket, uint32_t id) {
+  const auto& image = context.image().description(id).unix_socket_pair();
+  if (!image.has_name() || image.accepted()) return {};
+  return context.names().bind(socket.get(), id, image.name());
 }
 
 // `first` of the ends is that of `description`.
 Result<SocketEnds> make_ends(RestoreContext& context, const pb::Description& description) {
   const auto& image = description.unix_socket_pair();
   auto [first, second] = TRY(make_or_take_pair(context, image));
+  if (!image.accepted() && net::is_connection(image, other_image(context, image)))
+    std::swap(first, second);
   SocketEnds ends;
   ends.first_id = description.id();
   ends.first = TRY(context.keep(std::move(first)));
   if (second) ends.second = TRY(context.keep(std::move(second)));
+  TRY(bind_own_name(context, ends.first, description.id()));
+  if (image.peer() == Peer::OPEN)
+    TRY(bind_own_name(context, ends.second, image.peer_description_id()));
   ends.completed = !completed_later(context, image);
   if (ends.completed) TRY(complete(context, image, ends));
   return ends;
+}
+
+// A socket in a backlog is made with the listening one.
+Result<UniqueFd> take_waiting(RestoreContext& context, const pb::Description& description) {
+  const auto& image = description.unix_socket_pair();
+  TRY(make_unix_listener(context, image.peer_description_id()));
+  auto fd = std::move(context.unix_sockets[description.id()]);
+  if (!fd) return fail(ErrorKind::kImages, "waits in a backlog that does not have it");
+  TRY(bind_own_name(context, fd, description.id()));
+  TRY(net::apply_unix_socket(fd.get(), image));
+  TRY(shut_down(fd.get(), image.shutdown()));
+  return fd;
 }
 
 }  // namespace
 
 bool UnixSocketPairKind::matches(const OpenDescription& description) const {
   return S_ISSOCK(description.st.st_mode) && !description.is_path_only() &&
-         is_unnamed_unix_socket(description.copy.get());
+         unix_sort_of(description.copy.get()) == UnixSort::kConnection;
 }
 
 Result<void> UnixSocketPairKind::collect(CollectContext& context,
                                          const OpenDescription& description,
                                          pb::Description& image) const {
   auto& socket = *image.mutable_unix_socket_pair();
-  socket.set_type(static_cast<uint32_t>(type_of(description.copy.get())));
+  socket.set_type(static_cast<uint32_t>(socket_type_of(description.copy.get())));
   TRY(collect_peer(context, description, socket));
   TRY(net::read_unix_socket(description.copy.get(), socket));
   return collect_queue(context, description, socket);
@@ -234,8 +252,24 @@ bool UnixSocketPairKind::owns(const pb::Description& image) const {
   return image.has_unix_socket_pair();
 }
 
+void UnixSocketPairKind::check(CheckContext& context, const pb::Description& image,
+                               PlanReport& report) const {
+  const auto& socket = image.unix_socket_pair();
+  if (socket.has_name() && context.first_time("UNIX socket " + socket.name().address()))
+    net::check_unix_name(socket.name(), report);
+  // Had for a moment, to connect to it.
+  if (net::is_abstract(socket.peer_address()) &&
+      context.first_time("UNIX socket " + socket.peer_address())) {
+    pb::UnixName name;
+    name.set_address(socket.peer_address());
+    net::check_unix_name(name, report);
+  }
+}
+
 void UnixSocketPairKind::link(const pb::Description& image, DescriptionGroups& groups) const {
   const auto& socket = image.unix_socket_pair();
+  if (socket.peer() == Peer::WAITING)
+    return groups.join_object(image.id(), "listening socket", socket.peer_description_id());
   groups.join_object(image.id(), "socket pair", socket.pair_id());
   if (carries_files(socket)) groups.hold(image.id());
   for (const auto& message : socket.queue())
@@ -244,6 +278,7 @@ void UnixSocketPairKind::link(const pb::Description& image, DescriptionGroups& g
 
 Result<UniqueFd> UnixSocketPairKind::restore(RestoreContext& context,
                                              const pb::Description& image) const {
+  if (image.unix_socket_pair().peer() == Peer::WAITING) return take_waiting(context, image);
   const auto pair_id = image.unix_socket_pair().pair_id();
   auto known = context.socket_pairs.find(pair_id);
   if (known == context.socket_pairs.end())
@@ -258,7 +293,7 @@ Result<UniqueFd> UnixSocketPairKind::restore(RestoreContext& context,
 Result<void> UnixSocketPairKind::finish(RestoreContext& context, const pb::Description& image,
                                         int) const {
   const auto& socket = image.unix_socket_pair();
-  if (!completed_later(context, socket)) return {};
+  if (socket.peer() == Peer::WAITING || !completed_later(context, socket)) return {};
   auto& ends = context.socket_pairs[socket.pair_id()];
   if (image.id() != ends.first_id) return {};
   return complete(context, socket, ends);

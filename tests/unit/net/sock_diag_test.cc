@@ -31,7 +31,7 @@ TEST_CASE("the ends of a pair name each other") {
   CHECK(found->peer_inode == inode_of(b));
   CHECK(found->type == SOCK_STREAM);
   CHECK(found->shutdown == 2);
-  CHECK_FALSE(found->named);
+  CHECK_FALSE(found->named());
   CHECK_FALSE(found->listening);
   CHECK(table->find(inode_of(b))->shutdown == 1);
   b.reset();
@@ -50,8 +50,35 @@ TEST_CASE("names and listeners are told") {
   if (!table) return;
   const auto* found = table->find(inode_of(fd));
   REQUIRE(found != nullptr);
-  CHECK(found->named);
+  CHECK(found->named());
   CHECK(found->listening);
+}
+
+TEST_CASE("who waits in a backlog is told in order") {
+  const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM, 0));
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  REQUIRE(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(sa_family_t)) == 0);
+  REQUIRE(listen(fd.get(), 7) == 0);
+  socklen_t length = sizeof address;
+  REQUIRE(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) == 0);
+  const UniqueFd first(socket(AF_UNIX, SOCK_STREAM, 0)), second(socket(AF_UNIX, SOCK_STREAM, 0));
+  REQUIRE(connect(second.get(), reinterpret_cast<sockaddr*>(&address), length) == 0);
+  REQUIRE(connect(first.get(), reinterpret_cast<sockaddr*>(&address), length) == 0);
+  const auto table = UnixSocketTable::read();
+  if (!table) return;
+  const auto* found = table->find(inode_of(fd));
+  REQUIRE(found != nullptr);
+  CHECK(found->backlog == 7);
+  CHECK(found->waiting == std::vector<uint64_t>{inode_of(second), inode_of(first)});
+  CHECK(table->awaited_by(inode_of(first)) == found);
+  CHECK(table->awaited_by(inode_of(fd)) == nullptr);
+}
+
+TEST_CASE("names are shown") {
+  CHECK(show_unix_name("") == "(unnamed)");
+  CHECK(show_unix_name("/run/x") == "/run/x");
+  CHECK(show_unix_name(std::string_view("\0a\0b", 4)) == "@a\\x00b");
 }
 
 }  // namespace
