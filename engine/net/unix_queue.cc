@@ -278,6 +278,7 @@ Result<void> check_all_seen(int sender, int type, const std::vector<QueuedMessag
   const size_t in_flight = TRY(memory_in_flight(sender));
   if (type == SOCK_STREAM || in_flight == 0) return {};
   std::vector<const QueuedMessage*> seen;
+  seen.reserve(queue.size());
   for (const auto& message : queue) seen.push_back(&message);
   if (in_flight <= TRY(memory_of_copy(type, seen))) return {};
   return fail(ErrorKind::kRefused,

@@ -11,11 +11,11 @@ namespace {
 ConfigPaths no_config() { return {"", ""}; }
 
 Result<cli::DumpOptions> dump_of(std::vector<const char*> arguments,
-                                 ConfigPaths paths = no_config()) {
+                                 const ConfigPaths& paths = no_config()) {
   return cli::parse_dump(arguments, paths);
 }
 Result<cli::RestoreOptions> restore_of(std::vector<const char*> arguments,
-                                       ConfigPaths paths = no_config()) {
+                                       const ConfigPaths& paths = no_config()) {
   return cli::parse_restore(arguments, paths);
 }
 
@@ -85,7 +85,8 @@ TEST_CASE("cr-dump: usage errors name the option") {
   CHECK(message({"-t", "1", "--frobnicate"}) == "unknown option --frobnicate");
   CHECK(message({"-t", "1", "--tcp-established"}) ==
         "option --tcp-established is not supported: TCP connections can't be checkpointed yet");
-  CHECK(message({"-t", "1", "-x"}).find("sockets") != std::string::npos);
+  CHECK(message({"-t", "1", "-J"}).find("namespaces") != std::string::npos);
+  CHECK(dump_of({"-t", "1", "-x"}));
   CHECK(dump_of({"-t", "1", "-l"}));
   CHECK(message({"-t", "1", "--external", "mnt[x]:y"}).find("--external") != std::string::npos);
   CHECK(message({"-t", "1", "extra"}) == "unexpected argument 'extra'");
